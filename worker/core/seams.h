@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seams between the engine and the outside: what the engine asks of PostgreSQL, Kafka and the
+// model APIs, and what they answer. The real edges are in io/; the simulation has its own. Only
+// shapes are here, no code.
+//
+// Rules that hold for every edge:
+// - All calls are asynchronous: nothing is answered from inside the call that asks.
+// - What an edge is given (strings, structs) is borrowed for the duration of the call; it copies
+//   what it keeps. What an event carries is borrowed for the duration of the event, except where
+//   a member is documented as taken.
+// - Work names its owner by slot id; the answer carries it back. An owner that is gone is the
+//   engine's business, not the edge's.
+// - The store answers each request exactly once while the process lives. Where a connection broke
+//   before the answer, the store applies the same request again on the next connection: every
+//   operation is idempotent, also across a commit whose answer was lost.
+#ifndef PRECIS_CORE_SEAMS_H
+#define PRECIS_CORE_SEAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slots.h"
+#include "core/usage.h"
+
+struct job_spec;
+struct config_provider;
+
+// ---------------------------------------------------------------------------------- messages
+
+struct header {
+    const char *name;
+    const void *value; // NULL possible
+    size_t value_len;
+};
+
+// A Kafka message as it came. `value` NULL: a tombstone.
+struct message {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms; // the broker's; -1 where none
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t value_len;
+    const struct header *headers;
+    size_t header_count;
+};
+
+enum announcement_kind { ANNOUNCE_RESULT, ANNOUNCE_DEAD_LETTER };
+
+// A message that PostgreSQL holds as not yet announced (DESIGN.md, rule 5).
+struct announcement {
+    enum announcement_kind kind;
+    int64_t id;             // of the outbox row or of the dead letter
+    struct message message; // topic, partition and offset unused
+};
+
+// ---------------------------------------------------------------------------------- the store
+
+enum job_stop { STOP_NONE, STOP_CANCELLED, STOP_SUPERSEDED };
+
+enum claim_verdict {
+    CLAIM_MINE,     // new, or resumed, or taken over
+    CLAIM_HELD,     // a live worker (perhaps this one) holds it, or it cannot be taken over yet
+    CLAIM_FINISHED, // an outcome is there
+    CLAIM_CONFLICT, // same id, same revision (or none higher), other content
+    CLAIM_STALE,    // a lower revision that was never claimed
+};
+
+// T1. One job of an intake group. `serial` is unique within the worker's life: a claim that is
+// applied twice is recognised by it.
+struct claim_request {
+    struct slot_id owner;
+    int64_t serial;
+    const struct job_spec *spec;
+    const char *topic; // NULL for a job that was taken from the requeued ones
+    int32_t partition;
+    int64_t offset;
+    int64_t submitted_at_ms; // unix ms
+};
+
+enum attempt_outcome {
+    ATTEMPT_SENT,
+    ATTEMPT_OK,
+    ATTEMPT_FAILED,
+    ATTEMPT_THROTTLED,
+    ATTEMPT_IN_DOUBT,
+    ATTEMPT_CANCELLED,
+};
+
+// What earlier runs of the job left behind, oldest first.
+struct saved_attempt {
+    int32_t plan_no, call_no, attempt_no;
+    enum attempt_outcome outcome;
+    char *code;   // error code as text; NULL where none
+    char *answer; // what the model said, where it was not usable (for the repair); NULL else
+};
+
+struct saved_part {
+    int32_t plan_no, call_no;
+    char *answer; // the model's text as it was checked
+};
+
+struct saved_plan {
+    int32_t plan_no;
+    char *model;
+    char *prompt_version;
+    char text_sha256[65];
+    char *calls_json;
+};
+
+struct claim_reply {
+    enum claim_verdict verdict;
+    int64_t job_no; // the row's number; 0 for CONFLICT and STALE
+    int32_t epoch;
+    int32_t crashes; // workers that ended while they held it
+    enum job_stop stop;
+    struct saved_plan *plans; // the engine takes these three (claim_reply_deinit)
+    size_t plan_count;
+    struct saved_part *parts;
+    size_t part_count;
+    struct saved_attempt *attempts;
+    size_t attempt_count;
+};
+
+enum lookup_verdict {
+    LOOKUP_HELD,
+    LOOKUP_FINISHED,
+    LOOKUP_FREE, // its claim can be taken over: claim again
+};
+
+struct plan_row {
+    int32_t plan_no;
+    const char *model;
+    const char *prompt_version;
+    const char *text_sha256;
+    const char *calls_json;
+};
+
+// T2. A request that is about to leave. The row is written with outcome `sent`.
+struct intent_request {
+    struct slot_id owner;
+    int64_t job_no;
+    int32_t epoch;
+    int32_t plan_no, call_no, attempt_no;
+    const char *provider, *model, *key_name, *reasoning_mode;
+    const char *price_version;
+    int64_t at_most_picousd;     // upper bound of its cost
+    const struct plan_row *plan; // with the first attempt of a plan; else NULL
+};
+
+enum intent_verdict {
+    INTENT_GO,
+    INTENT_FENCED,   // another worker took the job over
+    INTENT_STOPPED,  // cancelled or superseded: see `stop`
+    INTENT_NO_LEASE, // this worker's lease has ended; renew first
+};
+
+enum cost_source { COST_EXACT, COST_ESTIMATED, COST_IN_DOUBT, COST_NONE };
+
+// How an attempt ended. Written whatever the epoch says: the ledger is never fenced.
+struct attempt_result {
+    int32_t plan_no, call_no, attempt_no;
+    enum attempt_outcome outcome;
+    int http_status;        // 0: none
+    const char *error_code; // NULL: none
+    const char *error;      // one sentence; NULL: none
+    const char *answer;     // a bad answer, kept for the repair; else NULL
+    struct usage usage;
+    int64_t cost_picousd;    // -1: unknown (in doubt)
+    int64_t at_most_picousd; // for in doubt; else 0
+    enum cost_source cost_source;
+    int64_t cost_reported_picousd;                           // -1: not reported
+    const char *response_model, *request_id, *finish_reason; // NULL: none
+    int64_t started_at_ms;                                   // unix ms
+    int64_t ttft_ms;                                         // -1: none
+    int64_t duration_ms;
+};
+
+// A paid, checked answer of one call. Kept where none is, whatever the epoch says.
+struct part_row {
+    int32_t plan_no, call_no;
+    const char *model;
+    int64_t from, to; // code points of the extracted text
+    const char *answer;
+};
+
+struct citation_row {
+    int32_t point;    // 1-based; 0 where `path` names the leaf
+    const char *path; // NULL for key points
+    const char *quote;
+    bool found;
+    int64_t from, to; // code points; -1 where not found
+};
+
+enum job_state { JOB_DONE, JOB_FAILED, JOB_CANCELLED };
+
+struct summary_row {
+    const char *summary; // NULL where the user's own schema is used
+    const char *const *key_points;
+    size_t key_point_count;
+    const char *output_json;
+    const char *const *warnings;
+    size_t warning_count;
+    const struct citation_row *citations;
+    size_t citation_count;
+    const char *document_name, *document_sha256, *language, *model, *response_model,
+        *prompt_version; // NULL where unknown
+};
+
+struct outcome_row {
+    enum job_state state;
+    const char *error_code, *error, *suggestion; // NULL where done
+    const struct summary_row *summary;           // for JOB_DONE
+    const struct message *dead_letter;           // for JOB_FAILED: the message as it came
+    int32_t attempts;                            // for the dead letter
+    bool announce;                               // a result message is wanted
+};
+
+// T3. Any of attempt, part and outcome may be NULL.
+struct record_request {
+    struct slot_id owner;
+    int64_t job_no;
+    int32_t epoch;
+    const struct attempt_result *attempt;
+    const struct part_row *part;
+    const struct outcome_row *outcome;
+};
+
+enum record_verdict {
+    RECORD_DONE,
+    RECORD_FENCED,   // attempt and part are stored; the outcome is not, the epoch has moved on
+    RECORD_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
+};
+
+enum bury_kind {
+    BURY_DEAD,  // a dead letter without a job
+    BURY_LATER, // a version that is too new: kept for a newer worker
+};
+
+// A message that never becomes a job here. `tenant`, `batch`, `job_id` NULL where unreadable.
+struct bury_request {
+    struct slot_id owner;
+    enum bury_kind kind;
+    const struct message *message;
+    const char *tenant, *batch, *job_id;
+    int64_t revision;
+    int32_t version; // for BURY_LATER
+    const struct failure *failure;
+};
+
+struct seal_request {
+    struct slot_id owner;
+    const char *tenant, *batch;
+    int64_t total;
+};
+
+// What is known of a partition in this consumer group (DESIGN.md, rules 6 and 7).
+struct partition_reply {
+    char *topic;
+    int32_t partition;
+    bool known;       // it has a row, from before this call
+    bool topic_known; // some partition of the topic has one
+    bool unclean;     // its last owner, another worker, did not leave it clean
+};
+
+struct requeued_job {
+    struct message message; // the job again, as its own message; headers none
+    int64_t job_no;         // 0 for a message that waited for a newer worker
+};
+
+enum store_event_kind {
+    STORE_CLAIMED,
+    STORE_LOOKED_UP,
+    STORE_INTENDED,
+    STORE_RECORDED,
+    STORE_FETCHED,
+    STORE_BURIED,
+    STORE_SEALED,
+    STORE_PARTITION,
+    STORE_SUSPECTED,
+    STORE_RENEWED,
+    STORE_SWEPT,
+    STORE_REQUEUED,
+    STORE_RELEASED,
+    STORE_UP,   // connected, schema checked, ready
+    STORE_DOWN, // connection lost; requests are kept and answered later
+};
+
+struct store_event {
+    enum store_event_kind kind;
+    struct slot_id owner;
+    union {
+        struct claim_reply *claimed; // its arrays are taken by the engine
+        struct {
+            enum lookup_verdict verdict;
+        } looked_up;
+        struct {
+            enum intent_verdict verdict;
+            enum job_stop stop;
+        } intended;
+        struct {
+            enum record_verdict verdict;
+            char sqlstate[6];
+            const struct announcement *announcements; // 0 to 2
+            size_t announcement_count;
+        } recorded;
+        struct {
+            const char *text; // NULL: no such document
+            size_t text_len;
+        } fetched;
+        struct {
+            const struct announcement *announcement; // NULL where it was there already, or LATER
+        } buried;
+        const struct partition_reply *partition;
+        struct {
+            const char *topic;
+            int32_t partition;
+            int64_t offset;
+            int32_t times; // including this one
+        } suspected;
+        struct {
+            bool broken;       // the lease had ended before this renewal
+            int64_t db_now_ms; // unix ms, the database's clock
+        } renewed;
+        struct {
+            const struct announcement *announcements;
+            size_t announcement_count;
+        } swept;
+        struct {
+            const struct requeued_job *jobs;
+            size_t job_count;
+        } requeued;
+    } u;
+};
+
+struct store_ops {
+    // Grouped by the store: what is asked within 5 ms, or 500 rows, goes in one transaction.
+    void (*claim)(void *store, const struct claim_request *request);
+    void (*intend)(void *store, const struct intent_request *request);
+    void (*record)(void *store, const struct record_request *request);
+    void (*look_up)(void *store, struct slot_id owner, int64_t job_no);
+    void (*bury)(void *store, const struct bury_request *request);
+    // No answer: written for jobs that wait for more than a second, and with reason NULL to clear.
+    void (*waiting)(void *store, int64_t job_no, const char *reason, int64_t earliest_start_ms);
+    // No answer.
+    void (*announced)(void *store, enum announcement_kind kind, int64_t id);
+    // One at a time.
+    void (*fetch)(void *store, struct slot_id owner, const char *document_sha256);
+    void (*seal)(void *store, const struct seal_request *request);
+    void (*partition_begin)(void *store, const char *topic, int32_t partition);
+    // No answer.
+    void (*partition_clean)(void *store, const char *topic, int32_t partition);
+    void (*suspect)(void *store, const char *topic, int32_t partition, int64_t offset);
+    // No answer: the first window was read whole, its suspects below `offset` are innocent.
+    void (*suspects_clear)(void *store, const char *topic, int32_t partition, int64_t offset);
+    void (*renew)(void *store);
+    // Announcements that are older than 10 s, at most `limit`.
+    void (*sweep)(void *store, size_t limit);
+    // Jobs that were reopened and are due; this worker has them for one lease.
+    void (*take_requeued)(void *store, size_t limit);
+    // Ends this worker's lease and frees its unfinished claims; the last request there is.
+    void (*release)(void *store);
+};
+
+// ---------------------------------------------------------------------------------- Kafka
+
+enum broker_start {
+    BROKER_START_AT,      // at `offset`
+    BROKER_START_FIRST,   // at the earliest, and commit that at once
+    BROKER_START_LAST,    // at the end, and commit that at once
+    BROKER_START_STOPPED, // assigned, but nothing is read
+};
+
+enum broker_topic { TOPIC_RESULTS, TOPIC_DEAD_LETTERS };
+
+enum broker_event_kind {
+    BROKER_OFFERED,   // a partition was assigned; answer with `begin`. offset: committed, or -1
+    BROKER_REVOKED,   // also after `lost`; nothing may be stored for it any more
+    BROKER_MESSAGE,   // `message`
+    BROKER_DELIVERED, // of `produce`: token, ok
+    BROKER_STUCK,     // the partition's offset is out of range: nothing is read until it is mended
+    BROKER_UP,
+    BROKER_DOWN,  // all brokers are unreachable
+    BROKER_FATAL, // the client cannot go on: the process has to end. `reason`
+};
+
+struct broker_event {
+    enum broker_event_kind kind;
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    bool lost; // of BROKER_REVOKED
+    const struct message *message;
+    uint64_t token;
+    bool ok;
+    const char *reason;
+};
+
+struct broker_ops {
+    void (*begin)(void *broker, const char *topic, int32_t partition, enum broker_start start,
+                  int64_t offset);
+    // In strict pairs; only for partitions that were begun and not revoked.
+    void (*pause)(void *broker, const char *topic, int32_t partition);
+    void (*resume)(void *broker, const char *topic, int32_t partition);
+    // `next` is the offset to go on from; never lower than before in one assignment.
+    void (*store_offset)(void *broker, const char *topic, int32_t partition, int64_t next);
+    // False: the producer's queue is full; try again later.
+    bool (*produce)(void *broker, enum broker_topic topic, const struct message *message,
+                    uint64_t token);
+};
+
+// ---------------------------------------------------------------------------------- HTTP
+
+struct http_request {
+    struct slot_id owner;
+    uint32_t serial; // the owner's count of its calls; comes back with each event
+    const struct config_provider *provider;
+    const char *url;
+    const struct header *headers; // secrets among them; never logged
+    size_t header_count;
+    const char *body;
+    size_t body_len;
+};
+
+enum http_event_kind {
+    HTTP_SENT,   // the request's last byte was handed over; from here on it may be paid
+    HTTP_STATUS, // a status line; a second one follows an interim answer
+    HTTP_HEADER,
+    HTTP_DATA,
+    HTTP_END, // nothing follows. `failure` NULL: the transfer ended as HTTP says it should
+};
+
+struct http_event {
+    enum http_event_kind kind;
+    struct slot_id owner;
+    uint32_t serial;
+    int status;
+    const char *name, *value;
+    const char *data;
+    size_t data_len;
+    // doubtful where any byte of the request may have reached the server
+    const struct failure *failure;
+};
+
+struct http_ops {
+    void (*start)(void *http, const struct http_request *request);
+    // No event follows for this owner and serial.
+    void (*cancel)(void *http, struct slot_id owner, uint32_t serial);
+};
+
+// ---------------------------------------------------------------------------------- all of them
+
+struct edges {
+    void *store;
+    const struct store_ops *store_ops;
+    void *broker;
+    const struct broker_ops *broker_ops;
+    void *http;
+    const struct http_ops *http_ops;
+    void *world;
+    int64_t (*now_ms)(void *world); // monotonic
+    uint64_t (*random)(void *world);
+    // A named point that tests may end the process at; does nothing in production.
+    void (*at_point)(void *world, const char *name);
+};
+
+// Frees what a claim reply's arrays hold.
+void claim_reply_deinit(struct claim_reply *reply);
+const char *attempt_outcome_name(enum attempt_outcome outcome);
+const char *cost_source_name(enum cost_source source);
+
+#endif
