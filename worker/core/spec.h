@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a job asks for, decoded and checked: the message of CONTRACT.md, section 2, as a struct.
+// job_decode (job/decode.h) makes it; everyone else reads it. Every string is cleaned UTF-8 on the
+// heap and owned by the spec; field by field the bounds of core/job_fields.def hold.
+#ifndef PRECIS_CORE_SPEC_H
+#define PRECIS_CORE_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum job_kind { JOB_SUMMARIZE };
+
+// Where the document's text is. job_decode gives TEXT (also for base64 data, which it has decoded)
+// and STORED; the other two are in the contract and refused until they work.
+enum document_source { DOCUMENT_TEXT, DOCUMENT_STORED, DOCUMENT_DATA, DOCUMENT_URL };
+
+enum too_long { TOO_LONG_SPLIT, TOO_LONG_TRUNCATE, TOO_LONG_FAIL };
+
+enum reasoning_mode { REASONING_AUTO, REASONING_ON, REASONING_OFF };
+
+#define SPEC_NAME_BYTES 200 // most bytes of a tenant, batch or job id
+
+struct job_spec {
+    // Which job (1 to 200 bytes of A-Z a-z 0-9 . _ : @ -).
+    char *tenant, *batch, *id;
+    int64_t revision;
+    enum job_kind kind;
+
+    // When and how; not part of the content.
+    int priority;          // 0..9, 9 first
+    int64_t deadline_ms;   // unix; INT64_MAX: none
+    int64_t not_before_ms; // unix; 0: at once
+    bool fail_on_deadline;
+    char *after_batch;        // NULL: none
+    char *labels_json;        // an object of strings; "{}" where none came
+    int64_t max_cost_picousd; // -1: no limit
+    bool fresh;
+
+    // The document.
+    enum document_source document;
+    char *text; // DOCUMENT_TEXT: cleaned, may be blank; else NULL
+    size_t text_len;
+    char document_sha256[65]; // of the cleaned text, lower-case hex; TEXT and STORED
+    char *document_name;      // NULL: none
+    char *media_type;         // NULL: none
+    char *document_url;       // NULL: none
+
+    // Parameters of summarize.
+    char *model; // route or model, "default"
+    int64_t max_chars;
+    int64_t points_min, points_max;
+    char *language, *instructions; // NULL: none
+    char *output_schema_json;      // in the user's own order of members; NULL: none
+    bool evidence_quotes;
+    enum too_long on_too_long;
+    enum reasoning_mode reasoning_mode;
+    char *reasoning_effort;    // NULL: none
+    char *temperature;         // a decimal number, to be sent as it stands; NULL: none
+    int64_t max_output_tokens; // 0: none
+    bool pack;
+
+    unsigned char content_hash[32]; // CONTRACT.md, section 1: what "the same content" means
+    char
+        *spec_json; // the message again, with {"stored": sha256} for the document: job_decode takes
+                    // it like any other, and finds the same content. Keep it as text: jsonb would
+                    // reorder the members of output_schema, which a model answers in their order.
+    char traceparent[64]; // the submitter's; "" where none came
+};
+
+// Everything none or its default, nothing owned.
+void job_spec_init(struct job_spec *spec);
+void job_spec_deinit(struct job_spec *spec);
+// The contract's words ("summarize", "non-reasoning", …).
+const char *job_kind_text(enum job_kind kind);
+const char *too_long_text(enum too_long too_long);
+const char *reasoning_mode_text(enum reasoning_mode mode);
+
+#endif
