@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/level.h"
+#include "base/log.h"
 #include "core/backoff.h"
 #include "core/price.h"
 
@@ -50,7 +50,7 @@ enum reasoning_parameter { REASONING_MODE, REASONING_EFFORT, REASONING_NONE };
 #define CONFIG_MEMBER_SECRETS(member)     char **member;
 #define CONFIG_MEMBER_PAIRS(member)       struct config_pair *member;
 #define CONFIG_MEMBER_COMMANDS(member)    struct config_command *member;
-#define CONFIG_MEMBER_LEVEL(member)       enum level member;
+#define CONFIG_MEMBER_LEVEL(member)       enum log_level member;
 #define CONFIG_MEMBER_ANSWER(member)      enum answer_mode member;
 #define CONFIG_MEMBER_LIMIT_FIELD(member) enum limit_field member;
 #define CONFIG_MEMBER_REASONING(member)   enum reasoning_parameter member;
@@ -118,7 +118,7 @@ struct config_model {
 struct config_route {
     char *name;
     const struct config_model **models; // the first that can, then the next
-    size_t model_count;                 // at least 1
+    size_t model_count;
 };
 
 struct config_agent {
@@ -162,6 +162,7 @@ struct config {
     size_t tool_count;
     struct config_tenant *tenants;
     size_t tenant_count;
+    char *database_password;        // of `database`, NULL where it has none
     struct config_origins *origins; // where each value came from (core/config_value.h)
 };
 
