@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds a model's quote in the source, so that what a summary claims can be checked.
+//
+// Compared are letters, figures and signs, not layout. These differences don't count:
+// white space (any run equals any other; beside a Han or Kana character also none, since
+// extracted text breaks lines there), the form of quotation marks and dashes, a hyphen inside a
+// word with or without a line break after it ("indem-\nnify", "indemnify", "long-term"), soft
+// hyphens, ligatures, full-width forms, composed and decomposed letters, invisible characters.
+// Upper and lower case counts, except in the quote's first letter. White space, quotation marks and
+// ellipses around the quote are left out. Figures are never joined: "1-2" is not "12".
+#ifndef PRECIS_CORE_GROUND_H
+#define PRECIS_CORE_GROUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// The first place of the quote in the source, as code points of the source, half open. False, and
+// nothing set: it is not there, or nothing is left of it. Time: one or two passes over the source.
+bool ground_find(const char *source, size_t len, const char *quote, size_t qlen,
+                 size_t *out_from_cp, size_t *out_to_cp);
+
+#endif
