@@ -68,6 +68,7 @@ enum claim_verdict {
     CLAIM_FINISHED, // an outcome is there
     CLAIM_CONFLICT, // same id, same revision (or none higher), other content
     CLAIM_STALE,    // a lower revision that was never claimed
+    CLAIM_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
 };
 
 // T1. One job of an intake group. `serial` is unique within the worker's life: a claim that is
@@ -95,8 +96,9 @@ enum attempt_outcome {
 struct saved_attempt {
     int32_t plan_no, call_no, attempt_no;
     enum attempt_outcome outcome;
-    char *code;   // error code as text; NULL where none
-    char *answer; // what the model said, where it was not usable (for the repair); NULL else
+    bool reopened; // from before `retry` reopened the job: its number is taken, no try used up
+    char *code;    // error code as text; NULL where none
+    char *answer;  // what the model said, where it was not usable (for the repair); NULL else
 };
 
 struct saved_part {
@@ -118,6 +120,7 @@ struct claim_reply {
     int32_t epoch;
     int32_t crashes; // workers that ended while they held it
     enum job_stop stop;
+    char sqlstate[6];         // of CLAIM_REJECTED
     struct saved_plan *plans; // the engine takes these three (claim_reply_deinit)
     size_t plan_count;
     struct saved_part *parts;
@@ -157,6 +160,7 @@ enum intent_verdict {
     INTENT_FENCED,   // another worker took the job over
     INTENT_STOPPED,  // cancelled or superseded: see `stop`
     INTENT_NO_LEASE, // this worker's lease has ended; renew first
+    INTENT_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
 };
 
 enum cost_source { COST_EXACT, COST_ESTIMATED, COST_IN_DOUBT, COST_NONE };
@@ -301,6 +305,7 @@ struct store_event {
         struct {
             enum intent_verdict verdict;
             enum job_stop stop;
+            char sqlstate[6];
         } intended;
         struct {
             enum record_verdict verdict;
