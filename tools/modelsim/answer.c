@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses sentences of the document and writes them in the shape that was asked for.
+#include "answer.h"
+
+#include "fill.h"
+#include "wish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { POINT_CHARS = 160, QUOTE_CHARS = 280, CHOSEN_MAX = 64 };
+
+// --- the document
+
+// A line `<document…>`: its tag's name and where the text after the line begins.
+static bool opens_fence(const char *at, const char *end, struct fenced *out_name,
+                        const char **out_text)
+{
+    static const char mark[] = "<document";
+    if ((size_t)(end - at) < sizeof mark || memcmp(at, mark, sizeof mark - 1) != 0)
+        return false;
+    const char *name_end = at + sizeof mark - 1;
+    while (name_end < end && *name_end != ' ' && *name_end != '>' && *name_end != '\n')
+        name_end++;
+    const char *line_end = memchr(at, '\n', (size_t)(end - at));
+    if (!line_end || line_end == at || !memchr(at, '>', (size_t)(line_end - at)))
+        return false;
+    *out_name = (struct fenced){at + 1, (size_t)(name_end - at - 1)};
+    *out_text = line_end + 1;
+    return true;
+}
+
+// Where the line `</name>` begins, or the end of the text.
+static const char *find_close(const char *text, const char *end, const struct fenced *name)
+{
+    for (const char *at = text; at && at < end;) {
+        if ((size_t)(end - at) >= name->len + 3 && at[0] == '<' && at[1] == '/' &&
+            memcmp(at + 2, name->at, name->len) == 0 && at[2 + name->len] == '>')
+            return at;
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    return end;
+}
+
+bool answer_next_document(const char *text, const char *end, struct fenced *out_document,
+                          const char **out_rest)
+{
+    for (const char *at = text; at && at < end;) {
+        struct fenced name;
+        const char *inside;
+        if (opens_fence(at, end, &name, &inside)) {
+            const char *close = find_close(inside, end, &name);
+            *out_document = (struct fenced){inside, (size_t)(close - inside)};
+            *out_rest = close;
+            return true;
+        }
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    return false;
+}
+
+static void split(struct sentences *sentences, const struct buf *user, bool clauses)
+{
+    sentences_clear(sentences);
+    if (user->len == 0)
+        return;
+    const char *end = user->data + user->len;
+    const char *rest = user->data;
+    struct fenced document;
+    bool any = false;
+    while (answer_next_document(rest, end, &document, &rest)) {
+        sentences_add(sentences, document.at, document.len, clauses);
+        any = true;
+    }
+    if (!any)
+        sentences_add(sentences, user->data, user->len, clauses);
+}
+
+// --- choosing
+
+struct choice {
+    size_t items[CHOSEN_MAX]; // indexes of sentences, in the document's order
+    size_t count;
+};
+
+static bool has(const struct choice *choice, size_t index)
+{
+    for (size_t i = 0; i < choice->count; i++)
+        if (choice->items[i] == index)
+            return true;
+    return false;
+}
+
+static void insert(struct choice *choice, size_t index)
+{
+    size_t at = choice->count++;
+    for (; at > 0 && choice->items[at - 1] > index; at--)
+        choice->items[at] = choice->items[at - 1];
+    choice->items[at] = index;
+}
+
+// The best sentence of at most `chars` that neither choice has; count when there is none.
+static size_t best(const struct sentences *all, const struct choice *a, const struct choice *b,
+                   size_t chars)
+{
+    size_t found = all->count;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct sentence *s = &all->items[i];
+        if (s->chars > chars || (found < all->count && s->score <= all->items[found].score))
+            continue;
+        if (!has(a, i) && !has(b, i))
+            found = i;
+    }
+    return found;
+}
+
+// The first sentence that is not a heading, then the best that still fit.
+static void choose_summary(const struct sentences *all, size_t max_chars, struct choice *out)
+{
+    size_t left = max_chars;
+    for (size_t i = 0; i < all->count && i < 8; i++) {
+        if (all->items[i].score < -5 || all->items[i].chars > left)
+            continue;
+        insert(out, i);
+        left -= all->items[i].chars;
+        break;
+    }
+    while (out->count < 3 && left > 20) {
+        size_t i = best(all, out, out, left - 1);
+        if (i == all->count || (out->count > 0 && all->items[i].score < 0))
+            break;
+        insert(out, i);
+        left -= all->items[i].chars + 1;
+    }
+}
+
+static void choose_points(const struct sentences *all, const struct summary_wish *wish,
+                          const struct choice *summary, struct choice *out)
+{
+    static const struct choice none = {.count = 0};
+    size_t most = wish->max_points < CHOSEN_MAX ? wish->max_points : CHOSEN_MAX;
+    size_t want = wish->min_points + 1 < most ? wish->min_points + 1 : most;
+    while (out->count < want) {
+        size_t i = best(all, out, summary, SIZE_MAX);
+        if (i == all->count || (all->items[i].score < -5 && out->count >= wish->min_points))
+            break;
+        insert(out, i);
+    }
+    while (out->count < wish->min_points && out->count < most) {
+        size_t i = best(all, out, &none, SIZE_MAX);
+        if (i == all->count)
+            break;
+        insert(out, i);
+    }
+}
+
+// --- writing
+
+// At most `chars` code points, back to a word's end where that is near.
+static size_t cut(const struct sentence *s, size_t chars)
+{
+    size_t len = utf8_prefix(s->at, s->len, chars);
+    if (len == s->len)
+        return len;
+    for (size_t back = len; back > 0 && len - back < 24; back--)
+        if (s->at[back] == ' ' || s->at[back] == '\n')
+            return back;
+    return len;
+}
+
+// A sentence with every run of white space as one space, cut with an ellipsis.
+static void add_collapsed(struct buf *out, struct buf *plain, const struct sentence *s,
+                          size_t chars)
+{
+    size_t len = s->chars <= chars ? s->len : cut(s, chars > 0 ? chars - 1 : 0);
+    buf_clear(plain);
+    bool space = false;
+    for (size_t i = 0; i < len; i++) {
+        bool white = s->at[i] == ' ' || (s->at[i] >= '\t' && s->at[i] <= '\r');
+        if (white && space)
+            continue;
+        buf_add(plain, white ? " " : &s->at[i], 1);
+        space = white;
+    }
+    buf_add_json(out, plain->data ? plain->data : "", plain->len);
+    if (len < s->len && chars > 0)
+        buf_add_text(out, "…");
+}
+
+static void add_summary(struct answer_scratch *scratch, const struct choice *choice,
+                        size_t max_chars, struct buf *out)
+{
+    const struct sentences *all = &scratch->sentences;
+    if (choice->count == 0 && all->count > 0)
+        add_collapsed(out, &scratch->plain, &all->items[0], max_chars);
+    for (size_t i = 0; i < choice->count; i++) {
+        if (i > 0 && (unsigned char)out->data[out->len - 1] < 0x80)
+            buf_add_text(out, " ");
+        add_collapsed(out, &scratch->plain, &all->items[choice->items[i]], SIZE_MAX);
+    }
+}
+
+static void add_point(struct answer_scratch *scratch, const struct sentence *s, bool quotes,
+                      bool wrong_quote, struct buf *out)
+{
+    buf_add_text(out, quotes ? "{\"point\":\"" : "\"");
+    add_collapsed(out, &scratch->plain, s, POINT_CHARS);
+    buf_add_text(out, "\"");
+    if (!quotes)
+        return;
+    buf_add_text(out, ",\"quote\":\"");
+    if (wrong_quote)
+        buf_add_text(out, "These words stand nowhere in the document.");
+    else
+        buf_add_json(out, s->at, cut(s, QUOTE_CHARS));
+    buf_add_text(out, "\"}");
+}
+
+static void add_points(struct answer_scratch *scratch, const struct choice *choice, bool quotes,
+                       enum answer_spoil spoil, struct buf *out)
+{
+    size_t count = choice->count;
+    if (spoil == SPOIL_FEW_POINTS && count > 1)
+        count = 1;
+    if (spoil == SPOIL_MANY_POINTS && count > 0)
+        count = 10000;
+    for (size_t i = 0; i < count; i++) {
+        const struct sentence *s = &scratch->sentences.items[choice->items[i % choice->count]];
+        if (i > 0)
+            buf_add_text(out, ",");
+        add_point(scratch, s, quotes, spoil == SPOIL_QUOTES, out);
+    }
+}
+
+static void write_summary(struct answer_scratch *scratch, const struct summary_wish *wish,
+                          enum answer_spoil spoil, const char *inner, struct buf *out)
+{
+    struct choice summary = {.count = 0};
+    struct choice points = {.count = 0};
+    choose_summary(&scratch->sentences, wish->max_chars, &summary);
+    choose_points(&scratch->sentences, wish, &summary, &points);
+    buf_add_text(out, spoil == SPOIL_SHAPE ? "{\"result\":\"" : "{\"summary\":\"");
+    size_t begin = out->len;
+    add_summary(scratch, &summary, wish->max_chars, out);
+    while (spoil == SPOIL_LONG &&
+           utf8_chars(out->data + begin, out->len - begin) <= wish->max_chars)
+        buf_add_text(out, " And so on and so forth, well past what was asked for.");
+    if (inner)
+        buf_add_text(out, inner);
+    if (spoil == SPOIL_POINTS_STRING) {
+        buf_add_text(out, "\",\"key_points\":\"one, two, three\"}");
+        return;
+    }
+    buf_add_text(out, spoil == SPOIL_SHAPE ? "\",\"bullets\":[" : "\",\"key_points\":[");
+    add_points(scratch, &points, wish->quotes, spoil, out);
+    buf_add_text(out, "]}");
+}
+
+static void write_prose(struct answer_scratch *scratch, size_t max_chars, struct buf *out)
+{
+    struct choice summary = {.count = 0};
+    choose_summary(&scratch->sentences, max_chars, &summary);
+    for (size_t i = 0; i < summary.count; i++) {
+        const struct sentence *s = &scratch->sentences.items[summary.items[i]];
+        if (i > 0)
+            buf_add_text(out, " ");
+        buf_add(out, s->at, s->len);
+    }
+    if (out->len == 0)
+        buf_add_text(out, "There is nothing to say about this.");
+}
+
+static void write_json(struct answer_scratch *scratch, const struct chat_request *request,
+                       const json_t *schema, enum answer_spoil spoil, const char *inner,
+                       struct buf *out)
+{
+    struct summary_wish wish;
+    wish_read(schema, request->system.len ? request->system.data : "", &wish);
+    if (scratch->sentences.count < wish.min_points)
+        split(&scratch->sentences, &request->user, true);
+    if (schema && !wish_is_summary(schema) && spoil != SPOIL_SHAPE)
+        fill_schema(schema, &scratch->sentences, out);
+    else
+        write_summary(scratch, &wish, spoil, inner, out);
+}
+
+// After the fact: what stands around the JSON, or in the place of its quotation marks.
+static void spoil_whole(enum answer_spoil spoil, size_t begin, struct buf *out)
+{
+    size_t len = out->len - begin;
+    if (spoil == SPOIL_FENCED || spoil == SPOIL_TWICE) {
+        char *copy = must_copy(out->data + begin, len);
+        out->len = begin;
+        buf_add_text(out, spoil == SPOIL_FENCED ? "Here it is:\n```json\n" : copy);
+        buf_add_text(out, spoil == SPOIL_TWICE ? "\n" : "");
+        buf_add(out, copy, len);
+        buf_add_text(out, spoil == SPOIL_FENCED ? "\n```\n" : "");
+        free(copy);
+    }
+    if (spoil == SPOIL_SINGLE_QUOTES)
+        for (size_t i = begin; i < out->len; i++)
+            if (out->data[i] == '"')
+                out->data[i] = '\'';
+}
+
+void answer_write(struct answer_scratch *scratch, const struct chat_request *request,
+                  enum answer_spoil spoil, const char *inner, struct buf *out)
+{
+    size_t begin = out->len;
+    split(&scratch->sentences, &request->user, false);
+    json_t *found = NULL;
+    if (!request->schema && request->system.len > 0)
+        found = wish_schema_in_text(request->system.data, request->system.len);
+    const json_t *schema = request->schema ? request->schema : found;
+    bool json = schema || request->format != FORMAT_TEXT ||
+                (request->system.len > 0 && strstr(request->system.data, "JSON"));
+    if (spoil == SPOIL_PROSE || !json)
+        write_prose(scratch, 600, out);
+    else
+        write_json(scratch, request, schema, spoil, inner, out);
+    spoil_whole(spoil, begin, out);
+    json_decref(found);
+}
+
+void answer_scratch_free(struct answer_scratch *scratch)
+{
+    sentences_free(&scratch->sentences);
+    buf_free(&scratch->plain);
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fills a user's own JSON Schema with sentences, zeros, false and empty lists of the right types.
+#ifndef MODELSIM_FILL_H
+#define MODELSIM_FILL_H
+
+#include "buf.h"
+#include "sentences.h"
+
+#include <jansson.h>
+
+// Appends a JSON value that suits the schema. Every string takes the next sentence.
+void fill_schema(const json_t *schema, const struct sentences *sentences, struct buf *out);
+
+#endif
