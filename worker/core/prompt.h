@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages of one summary call, and the JSON Schema of the answer that is asked for.
+//
+// A document is data. It stands in the user message between a line `<document-XXXX name="…">` and a
+// line `</document-XXXX>`; XXXX is drawn for each call and does not occur in the text, so the text
+// cannot close its own fence. The system message says what the fence means. What a person does not
+// see and a model obeys (tag characters, direction controls, zero-width characters: core/visible.h)
+// is left out of the text that is sent; the stored document keeps it, and quotes are found in it
+// all the same (core/ground.h). The document's name is escaped.
+//
+// The system message depends only on the job's parameters and the kind of call, so that calls of
+// one batch share their beginning in the provider's cache.
+//
+// Kinds: WHOLE, the document fits; PART, one part of a longer one, answered as
+// {summary, key_points} in more room, whatever the job's schema; COMBINE, the part answers are the
+// text and the job's own form is asked for. The word JSON is in every prompt, as json_object needs.
+#ifndef PRECIS_CORE_PROMPT_H
+#define PRECIS_CORE_PROMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/spec.h"
+
+// Stored with each summary; changes whenever a word here changes what a model is told.
+#define PROMPT_VERSION "summary-1"
+
+#define PART_SUMMARY_CHARS 1500
+#define PART_POINTS_MIN    3
+#define PART_POINTS_MAX    8
+// Most bytes of a bad answer that its repair shows to the model.
+#define PROMPT_BAD_ANSWER_BYTES 16384
+
+enum prompt_kind { PROMPT_WHOLE, PROMPT_PART, PROMPT_COMBINE };
+
+struct chat_message {
+    const char *role; // "system", "user", "assistant"
+    char *content;    // valid UTF-8, without NUL
+    size_t content_len;
+};
+
+struct prompt {
+    struct chat_message messages[6];
+    size_t count;
+    char *schema_json; // the answer's JSON Schema
+    const char *schema_name;
+    bool schema_strict; // it keeps to what strict structured outputs accept
+};
+
+struct prompt_order {
+    const struct job_spec *spec;
+    enum prompt_kind kind;
+    const char *text; // the document, the part, or the joined part answers
+    size_t text_len;
+    int part, parts; // of PART, from 1; parts also of COMBINE
+    uint64_t fence_random;
+    const char *document_name; // NULL: none
+    const char *bad_answer;    // for a repair: what the model answered, and why it cannot be used
+    const char *bad_reason;    // both NULL where this is none
+};
+
+// Fills `out`, which the caller clears with prompt_deinit.
+void prompt_build(struct prompt *out, const struct prompt_order *order);
+void prompt_deinit(struct prompt *prompt);
+// An upper bound for the tokens of everything but the text, over all kinds of call: messages,
+// schema, framing. A repair is not counted in.
+int64_t prompt_overhead_tokens(const struct job_spec *spec);
+
+// The part of it that makes schemas (core/prompt_schema.c). The answer's schema for a kind of call
+// on the heap, and whether it is a strict one.
+char *prompt_schema(const struct job_spec *spec, enum prompt_kind kind, bool *out_strict);
+// Whether a call of this kind is answered in the form of the job's own output_schema.
+bool prompt_own_schema(const struct job_spec *spec, enum prompt_kind kind);
+
+#endif
