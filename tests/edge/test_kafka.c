@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker edge against librdkafka and its in-memory cluster.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <uv.h>
+
+#include "io/kafka.h"
+#include "io/kafka_mock.h"
+
+#define PARTITIONS  KAFKA_MOCK_PARTITIONS
+#define OFFSETS_MAX 4096
+#define WAIT_MS     30000
+
+static char jobs_topic[] = "jobs", dlq_topic[] = "jobs.dlq", group[] = "g";
+static const char *const topics[] = {jobs_topic, dlq_topic, NULL};
+
+struct bench;
+
+// One worker's broker edge, and what it has said.
+struct member {
+    uv_loop_t *loop;
+    struct bench *bench;
+    struct config_kafka config;
+    struct kafka *kafka;
+    enum broker_start start; // the answer to offers without a committed offset
+    int64_t start_at;
+    bool store; // store each message's offset
+    bool held[PARTITIONS];
+    int64_t committed[PARTITIONS];
+    int64_t seen[PARTITIONS][OFFSETS_MAX];
+    size_t seen_count[PARTITIONS];
+    int offers, revokes, stuck, ups, downs, delivered, failed, messages;
+    char reason[64];
+    struct message last; // with copies below
+    char last_value[64], last_header[64];
+    bool last_value_null;
+    size_t last_headers;
+    bool closed, clean;
+};
+
+struct bench {
+    uv_loop_t loop;
+    bool seen[PARTITIONS][OFFSETS_MAX]; // by any member
+    int distinct;
+    struct kafka_mock *mock;
+    rd_kafka_mock_cluster_t *cluster;
+    struct member members[2];
+};
+
+static void keep_message(struct member *member, const struct message *message)
+{
+    int32_t p = message->partition;
+    assert_true(p >= 0 && p < PARTITIONS && member->seen_count[p] < OFFSETS_MAX);
+    bool *seen = &member->bench->seen[p][message->offset];
+    member->bench->distinct += !*seen;
+    *seen = true;
+    member->seen[p][member->seen_count[p]++] = message->offset;
+    member->messages++;
+    member->last = *message;
+    member->last_value_null = message->value == NULL;
+    snprintf(member->last_value, sizeof(member->last_value), "%.*s", (int)message->value_len,
+             message->value ? (const char *)message->value : "");
+    member->last_headers = message->header_count;
+    if (message->header_count > 0)
+        snprintf(member->last_header, sizeof(member->last_header), "%s=%.*s",
+                 message->headers[0].name, (int)message->headers[0].value_len,
+                 (const char *)message->headers[0].value);
+    if (member->store)
+        kafka_broker_ops()->store_offset(member->kafka, message->topic, p, message->offset + 1);
+}
+
+static void on_offer(struct member *member, const struct broker_event *event)
+{
+    member->offers++;
+    member->held[event->partition] = true;
+    member->committed[event->partition] = event->offset;
+    enum broker_start start = event->offset >= 0 ? BROKER_START_AT : member->start;
+    int64_t at = event->offset >= 0 ? event->offset : member->start_at;
+    kafka_broker_ops()->begin(member->kafka, event->topic, event->partition, start, at);
+}
+
+static void on_event(void *context, const struct broker_event *event)
+{
+    struct member *member = context;
+    if (event->reason)
+        snprintf(member->reason, sizeof(member->reason), "%s", event->reason);
+    switch (event->kind) {
+    case BROKER_OFFERED:
+        on_offer(member, event);
+        return;
+    case BROKER_REVOKED:
+        member->revokes++;
+        member->held[event->partition] = false;
+        return;
+    case BROKER_MESSAGE:
+        keep_message(member, event->message);
+        return;
+    case BROKER_DELIVERED:
+        member->delivered += event->ok;
+        member->failed += !event->ok;
+        return;
+    case BROKER_STUCK:
+        member->stuck++;
+        return;
+    case BROKER_UP:
+        member->ups++;
+        return;
+    case BROKER_DOWN:
+        member->downs++;
+        return;
+    case BROKER_FATAL:
+        fail_msg("fatal: %s", event->reason);
+    }
+}
+
+static void on_alarm(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+// Turns the loop until `done` says so; fails after WAIT_MS.
+static void turn_until(uv_loop_t *loop, bool (*done)(const void *), const void *context)
+{
+    bool late = false;
+    uv_timer_t timer;
+    uv_timer_init(loop, &timer);
+    timer.data = &late;
+    uv_timer_start(&timer, on_alarm, WAIT_MS, 0);
+    while (!done(context) && !late)
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+    assert_false(late);
+}
+
+static void turn_for(uv_loop_t *loop, uint64_t ms)
+{
+    bool late = false;
+    uv_timer_t timer;
+    uv_timer_init(loop, &timer);
+    timer.data = &late;
+    uv_timer_start(&timer, on_alarm, ms, 0);
+    while (!late)
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+}
+
+static void member_start(struct bench *bench, struct member *member, bool join)
+{
+    char problem[512];
+    member->loop = &bench->loop;
+    member->bench = bench;
+    member->config.brokers = (char *)(uintptr_t)kafka_mock_brokers(bench->mock);
+    member->config.group = group;
+    member->config.topic_jobs = jobs_topic;
+    member->config.topic_results = jobs_topic;
+    member->config.topic_dlq = dlq_topic;
+    member->kafka =
+        kafka_new(&bench->loop, &member->config, NULL, on_event, member, problem, sizeof(problem));
+    if (!member->kafka)
+        fail_msg("%s", problem);
+    if (join)
+        assert_true(kafka_join(member->kafka, problem, sizeof(problem)));
+}
+
+static void on_closed(void *context, bool clean)
+{
+    struct member *member = context;
+    member->closed = true;
+    member->clean = clean;
+}
+
+static bool is_closed(const void *member)
+{
+    return ((const struct member *)member)->closed;
+}
+
+static void member_stop(struct member *member)
+{
+    if (!member->kafka)
+        return;
+    struct kafka_stats stats;
+    kafka_close(member->kafka, 20000, on_closed, member);
+    turn_until(member->loop, is_closed, member);
+    kafka_stats(member->kafka, &stats);
+    assert_int_equal(stats.in.missed, 0);
+    assert_true(member->clean);
+    kafka_free(member->kafka);
+    uv_run(member->loop, UV_RUN_NOWAIT);
+    member->kafka = NULL;
+    member->closed = false;
+}
+
+static int setup(void **state)
+{
+    char problem[256];
+    struct bench *bench = calloc(1, sizeof(*bench));
+    assert_non_null(bench);
+    uv_loop_init(&bench->loop);
+    bench->mock = kafka_mock_start(topics, problem, sizeof(problem));
+    assert_non_null(bench->mock);
+    bench->cluster = kafka_mock_cluster(bench->mock);
+    bench->members[0].start = bench->members[1].start = BROKER_START_FIRST;
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    member_stop(&bench->members[0]);
+    member_stop(&bench->members[1]);
+    while (uv_loop_close(&bench->loop) == UV_EBUSY)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    kafka_mock_stop(bench->mock);
+    free(bench);
+    return 0;
+}
+
+static void produce(struct member *member, enum broker_topic topic, const char *value,
+                    uint64_t token)
+{
+    struct header header = {"h", "v", 1};
+    struct message message = {.key = &token,
+                              .key_len = sizeof(token),
+                              .value = value,
+                              .value_len = value ? strlen(value) : 0,
+                              .headers = &header,
+                              .header_count = 1};
+    assert_true(kafka_broker_ops()->produce(member->kafka, topic, &message, token));
+}
+
+static int produced_wanted;
+
+static bool all_reported(const void *context)
+{
+    const struct member *member = context;
+    return member->delivered + member->failed >= produced_wanted;
+}
+
+// Spread over the partitions by the token as the key.
+static void produce_many(struct member *member, int count)
+{
+    produced_wanted = member->delivered + member->failed + count;
+    for (int i = 0; i < count; i++)
+        produce(member, TOPIC_RESULTS, "work", (uint64_t)i);
+    turn_until(member->loop, all_reported, member);
+    assert_int_equal(member->failed, 0);
+}
+
+static int messages_wanted;
+
+static bool got_messages(const void *context)
+{
+    const struct bench *bench = context;
+    return bench->members[0].messages + bench->members[1].messages >= messages_wanted;
+}
+
+static void wait_messages(struct bench *bench, int total)
+{
+    messages_wanted = total;
+    turn_until(&bench->loop, got_messages, bench);
+}
+
+static int distinct_wanted;
+
+static bool got_distinct(const void *context)
+{
+    return ((const struct bench *)context)->distinct >= distinct_wanted;
+}
+
+static void wait_distinct(struct bench *bench, int total)
+{
+    distinct_wanted = total;
+    turn_until(&bench->loop, got_distinct, bench);
+}
+
+// Each partition's offsets came once, in order, without a gap.
+static void check_once(const struct member *member)
+{
+    for (int p = 0; p < PARTITIONS; p++)
+        for (size_t i = 1; i < member->seen_count[p]; i++)
+            assert_int_equal(member->seen[p][i], member->seen[p][i - 1] + 1);
+}
+
+static void test_message_as_it_came(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    member_start(bench, one, true);
+    produced_wanted = 1;
+    produce(one, TOPIC_RESULTS, "hello", 7);
+    turn_until(&bench->loop, all_reported, one);
+    wait_messages(bench, 1);
+    assert_int_equal(one->ups, 1);
+    assert_string_equal(one->last_value, "hello");
+    assert_string_equal(one->last_header, "h=v");
+    assert_int_equal(one->last.key_len, 8);
+    assert_true(one->last.timestamp_ms > 0);
+    produce(one, TOPIC_RESULTS, NULL, 7);
+    wait_messages(bench, 2);
+    assert_true(one->last_value_null); // a tombstone
+    produce(one, TOPIC_RESULTS, "", 7);
+    wait_messages(bench, 3);
+    assert_false(one->last_value_null); // an empty value is not
+}
+
+// More than a budget's worth at once: the drain has to go on by itself.
+static void test_many_without_a_stall(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    member_start(bench, one, true);
+    produce_many(one, 5000);
+    wait_messages(bench, 5000);
+    check_once(one);
+}
+
+static void test_offsets_survive(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0], *two = &bench->members[1];
+    one->store = true;
+    member_start(bench, one, true);
+    produce_many(one, 200);
+    wait_messages(bench, 200);
+    int64_t ends[PARTITIONS];
+    for (int p = 0; p < PARTITIONS; p++) {
+        assert_int_equal(one->committed[p], -1);
+        ends[p] = one->seen_count[p] > 0 ? (int64_t)one->seen_count[p] : 0;
+    }
+    member_stop(one);
+    assert_int_equal(one->revokes, PARTITIONS);
+    member_start(bench, two, true);
+    produce_many(two, 80);
+    wait_messages(bench, 280);
+    for (int p = 0; p < PARTITIONS; p++)
+        assert_int_equal(two->committed[p], ends[p]);
+    assert_int_equal(two->messages, 80);
+}
+
+// Nothing is stored, but where the group began is committed at once.
+static void test_begin_is_committed(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0], *two = &bench->members[1];
+    member_start(bench, one, false);
+    produce_many(one, 100);
+    member_stop(one);
+    memset(one, 0, sizeof(*one));
+    one->start = BROKER_START_LAST;
+    member_start(bench, one, true);
+    messages_wanted = 0;
+    turn_for(&bench->loop, 6000);
+    assert_int_equal(one->offers, PARTITIONS);
+    produce_many(one, 10);
+    wait_messages(bench, 10);
+    member_stop(one);
+    assert_int_equal(one->messages, 10);
+    member_start(bench, two, true);
+    wait_messages(bench, 20); // read again: not stored
+    int64_t sum = 0;
+    for (int p = 0; p < PARTITIONS; p++) {
+        assert_true(two->committed[p] >= 0);
+        sum += two->committed[p];
+    }
+    assert_int_equal(sum, 100);
+}
+
+static void pause_all(struct member *member, bool pause)
+{
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        if (pause)
+            kafka_broker_ops()->pause(member->kafka, jobs_topic, p);
+        else
+            kafka_broker_ops()->resume(member->kafka, jobs_topic, p);
+}
+
+static void test_pause_and_resume(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    member_start(bench, one, true);
+    produce_many(one, 3000);
+    for (int i = 1; i <= 5; i++) {
+        wait_messages(bench, i * 300);
+        pause_all(one, true);
+        pause_all(one, true); // the second one does nothing
+        int before = one->messages;
+        turn_for(&bench->loop, 300);
+        assert_int_equal(one->messages, before);
+        pause_all(one, false);
+        pause_all(one, false);
+    }
+    wait_messages(bench, 3000);
+    check_once(one);
+    assert_int_equal(one->messages, 3000);
+}
+
+static bool both_hold(const void *context)
+{
+    const struct bench *bench = context;
+    int held = 0, second = 0;
+    for (int p = 0; p < PARTITIONS; p++) {
+        held += bench->members[0].held[p];
+        second += bench->members[1].held[p];
+    }
+    return held == PARTITIONS / 2 && second == PARTITIONS / 2;
+}
+
+static bool first_holds_all(const void *context)
+{
+    const struct bench *bench = context;
+    for (int p = 0; p < PARTITIONS; p++)
+        if (!bench->members[0].held[p])
+            return false;
+    return true;
+}
+
+// Partitions that were paused when they were revoked are read when they come back.
+static void test_pause_ends_with_the_assignment(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0], *two = &bench->members[1];
+    one->store = two->store = true;
+    member_start(bench, one, true);
+    produce_many(one, 400);
+    wait_messages(bench, 400);
+    pause_all(one, true);
+    member_start(bench, two, true);
+    turn_until(&bench->loop, both_hold, bench);
+    produce_many(one, 400);
+    wait_distinct(bench, 800);
+    pause_all(one, true);
+    produce_many(one, 100);
+    member_stop(two);
+    turn_until(&bench->loop, first_holds_all, bench);
+    produce_many(one, 300);
+    wait_distinct(bench, 1200); // the mock refuses some commits, so some come twice
+}
+
+// A pause that comes before the reading has begun holds.
+static void test_pause_before_reading(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    member_start(bench, one, true);
+    produce_many(one, 100);
+    turn_until(&bench->loop, first_holds_all, bench);
+    assert_int_equal(one->messages, 0);
+    pause_all(one, true);
+    turn_for(&bench->loop, 3000);
+    assert_int_equal(one->messages, 0);
+    pause_all(one, false);
+    wait_messages(bench, 100);
+    check_once(one);
+}
+
+static bool is_stuck(const void *context)
+{
+    return ((const struct member *)context)->stuck >= PARTITIONS;
+}
+
+static void test_out_of_range(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    one->start = BROKER_START_AT;
+    one->start_at = 1000;
+    member_start(bench, one, true);
+    produce_many(one, 100);
+    turn_until(&bench->loop, is_stuck, one);
+    assert_int_equal(one->messages, 0);
+    assert_int_equal(one->stuck, PARTITIONS);
+}
+
+static void test_stopped(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    one->start = BROKER_START_STOPPED;
+    member_start(bench, one, true);
+    produce_many(one, 100);
+    turn_until(&bench->loop, first_holds_all, bench);
+    turn_for(&bench->loop, 2000);
+    struct kafka_stats stats;
+    kafka_stats(one->kafka, &stats);
+    assert_int_equal(one->messages, 0);
+    assert_int_equal(stats.in.stopped, PARTITIONS);
+    assert_int_equal(stats.in.unwanted, 0);
+}
+
+static bool is_down(const void *context)
+{
+    return ((const struct member *)context)->downs > 0;
+}
+
+static bool is_up_again(const void *context)
+{
+    const struct member *member = context;
+    return member->ups >= 1 + member->downs;
+}
+
+static void test_down_and_up(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    member_start(bench, one, true);
+    produce_many(one, 10);
+    wait_messages(bench, 10);
+    rd_kafka_mock_broker_set_down(bench->cluster, 1);
+    turn_until(&bench->loop, is_down, one);
+    rd_kafka_mock_broker_set_up(bench->cluster, 1);
+    turn_until(&bench->loop, is_up_again, one);
+    produce_many(one, 10);
+    wait_messages(bench, 20);
+}
+
+// Without a broker the group cannot be left; closing ends all the same.
+static void test_close_without_brokers(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    one->store = true;
+    member_start(bench, one, true);
+    produce_many(one, 10);
+    wait_messages(bench, 10);
+    rd_kafka_mock_broker_set_down(bench->cluster, 1);
+    turn_until(&bench->loop, is_down, one);
+    member_stop(one);
+    assert_int_equal(one->revokes, PARTITIONS);
+}
+
+// A dead letter that does not fit goes without its value and says where that is.
+static void test_large_dead_letter(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    static char name[] = "message.max.bytes", value[] = "1000";
+    struct config_pair property = {name, value};
+    one->config.properties = &property;
+    one->config.property_count = 1;
+    char large[2001];
+    memset(large, 'x', 2000);
+    large[2000] = 0;
+    member_start(bench, one, false);
+    produced_wanted = 2;
+    produce(one, TOPIC_DEAD_LETTERS, large, 1);
+    produce(one, TOPIC_RESULTS, large, 2);
+    assert_int_equal(one->failed, 0); // never from inside the call
+    turn_until(&bench->loop, all_reported, one);
+    assert_int_equal(one->delivered, 1);
+    assert_int_equal(one->failed, 1);
+    assert_string_equal(one->reason, "MSG_SIZE_TOO_LARGE");
+}
+
+static void test_bad_property(void **state)
+{
+    struct bench *bench = *state;
+    static char name[] = "no.such.property", value[] = "1";
+    struct config_pair property = {name, value};
+    struct config_kafka config = {.brokers = group,
+                                  .group = group,
+                                  .topic_jobs = jobs_topic,
+                                  .properties = &property,
+                                  .property_count = 1};
+    char problem[256];
+    assert_null(kafka_new(&bench->loop, &config, NULL, on_event, NULL, problem, sizeof(problem)));
+    assert_non_null(strstr(problem, "no.such.property"));
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(test_message_as_it_came),
+        TEST(test_many_without_a_stall),
+        TEST(test_offsets_survive),
+        TEST(test_begin_is_committed),
+        TEST(test_pause_and_resume),
+        TEST(test_pause_ends_with_the_assignment),
+        TEST(test_pause_before_reading),
+        TEST(test_out_of_range),
+        TEST(test_stopped),
+        TEST(test_down_and_up),
+        TEST(test_close_without_brokers),
+        TEST(test_large_dead_letter),
+        TEST(test_bad_property),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
