@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who a job is and what it contains (CONTRACT.md, section 1): names, and the hash that tells the
+// same content from other content under one name.
+#ifndef PRECIS_CORE_IDENTITY_H
+#define PRECIS_CORE_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+
+// 1 to 200 bytes of A-Z a-z 0-9 . _ : @ -
+bool identity_name_ok(const char *name, size_t len);
+// Appends "tenant/batch/id", the key of result messages and dead letters.
+void identity_full_name(struct buf *out, const char *tenant, const char *batch, const char *id);
+// The three names of such a key, on the heap (the caller frees them); false: it is none, and
+// nothing is written.
+bool identity_split(const char *key, size_t len, char **out_tenant, char **out_batch,
+                    char **out_id);
+
+// Appends JSON without white space, numbers as identity_number writes them. With `sorted`, members
+// stand in the byte order of their names: the canonical form; else they keep their order. The
+// value's depth must be bounded (json_scan.h).
+void identity_write_json(struct buf *out, const json_t *value, bool sorted);
+
+#define IDENTITY_NUMBER_BYTES 32
+// A number as the shortest text that reads back as the same double (15 to 17 digits); a whole
+// number has no point, so 1 and 1.0 are the same text.
+void identity_number(double value, char out[IDENTITY_NUMBER_BYTES]);
+
+// The content of a job: SHA-256 of the canonical JSON of
+//   {"document": …, "kind": …, "parameters": {…}}
+// `document` is the SHA-256 of the cleaned text in hex, the same whether the text came with the
+// message or lies in PostgreSQL; a URL where the text is not known is {"url": …}. `parameters` is
+// the member of the kind's name without what equals its default and without x-…, so that an
+// explicit default is the same as none and a field that a later version adds changes no hash.
+struct identity_content {
+    const char *kind;
+    const json_t *parameters; // NULL: none
+    const char *document_sha256;
+    const char *document_url; // where document_sha256 is NULL
+};
+void identity_hash(const struct identity_content *content, unsigned char out[32]);
+
+#endif

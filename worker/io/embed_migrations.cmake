@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DMIGRATIONS=DIR -DOUT=FILE.c -P embed_migrations.cmake: the SQL files as byte arrays.
+file(GLOB files ${MIGRATIONS}/[0-9][0-9][0-9][0-9]_*.sql)
+list(SORT files)
+set(arrays "")
+set(rows "")
+set(expected 0)
+foreach(file ${files})
+  get_filename_component(stem ${file} NAME_WE)
+  string(SUBSTRING ${stem} 0 4 digits)
+  string(SUBSTRING ${stem} 5 -1 name)
+  string(REGEX REPLACE "^0+" "" version ${digits})
+  math(EXPR expected "${expected} + 1")
+  if(NOT version EQUAL expected)
+    message(FATAL_ERROR "${stem}: the next migration is number ${expected}")
+  endif()
+  file(STRINGS ${file} first LIMIT_COUNT 1)
+  if(NOT first MATCHES "^-- oldest-program: ([0-9]+\\.[0-9]+\\.[0-9]+)$")
+    message(FATAL_ERROR "${stem}: the first line has to be -- oldest-program: X.Y.Z")
+  endif()
+  set(oldest ${CMAKE_MATCH_1})
+  file(READ ${file} hex HEX)
+  string(LENGTH ${hex} hex_len)
+  math(EXPR len "${hex_len} / 2")
+  string(REGEX REPLACE "(..)" "0x\\1," bytes ${hex})
+  string(REGEX REPLACE "(................................................................................)"
+    "\\1\n    " bytes ${bytes})
+  string(APPEND arrays "static const unsigned char sql_${digits}[] = {\n    ${bytes}0};\n\n")
+  string(APPEND rows "    {${version}, \"${name}\", \"${oldest}\", sql_${digits}, ${len}},\n")
+endforeach()
+file(WRITE ${OUT} "// Made from migrations/ by embed_migrations.cmake.\n#include \"io/migrate.h\"\n\n"
+  "${arrays}const struct migration migrate_list[] = {\n${rows}};\n"
+  "const size_t migrate_count = sizeof(migrate_list) / sizeof(migrate_list[0]);\n")
