@@ -155,12 +155,16 @@ const char *config_kafka_owned(const char *property)
 
 bool config_name_is_secret(const char *name)
 {
-    static const char *const parts[] = {"password", "secret", "token",         "jaas",   "api-key",
-                                        "apikey",   "cookie", "authorization", "key.pem"};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        if (strcasestr(name, parts[i]))
-            return true;
-    return strcasecmp(name, "sasl.oauthbearer.config") == 0;
+    static const char *const ends[] = {
+        "password", "secret",      "token", "api-key",       "api_key", "apikey",
+        "cookie",   "jaas.config", "jwt",   "authorization", "key.pem", "oauthbearer.config"};
+    size_t len = strlen(name);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        size_t end = strlen(ends[i]);
+        if (len >= end && strcasecmp(name + len - end, ends[i]) == 0)
+            return strcasecmp(name, "enable.sasl.oauthbearer.unsecure.jwt") != 0;
+    }
+    return false;
 }
 
 static void check_kafka(const struct check *check)
@@ -370,8 +374,29 @@ static const char *make_price(const struct price_texts *texts, struct price *out
     return NULL;
 }
 
+// Whether a number of the price stands in the file and was refused already.
+static bool price_refused(const struct check *check, const struct config_model *model)
+{
+    const struct {
+        const char *path, *text;
+    } numbers[] = {
+        {"price.per_1k.input", model->price_1k_input},
+        {"price.per_1k.cached", model->price_1k_cached},
+        {"price.per_1k.output", model->price_1k_output},
+        {"price.per_1m.input", model->price_1m_input},
+        {"price.per_1m.cached", model->price_1m_cached},
+        {"price.per_1m.output", model->price_1m_output},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (numbers[i].text == NULL && is_set(check, model, CONFIG_MODEL, numbers[i].path))
+            return true;
+    return false;
+}
+
 static void check_price(const struct check *check, struct config_model *model)
 {
+    if (price_refused(check, model))
+        return;
     bool per_1k = model->price_1k_input || model->price_1k_cached || model->price_1k_output;
     bool per_1m = model->price_1m_input || model->price_1m_cached || model->price_1m_output;
     struct price_texts texts = {"price.per_1k.input", model->price_1k_input, model->price_1k_cached,

@@ -40,6 +40,22 @@ void config_error_text(const struct config_error *error, struct buf *out)
         buf_printf(out, " %s", error->hint);
 }
 
+static bool comes_after(const struct config_error *a, const struct config_error *b)
+{
+    return a->line != b->line ? a->line > b->line : a->column > b->column;
+}
+
+void config_errors_sort(struct config_errors *errors)
+{
+    for (size_t i = 1; i < errors->len; i++) {
+        struct config_error moving = errors->items[i];
+        size_t at = i;
+        for (; at > 0 && comes_after(&errors->items[at - 1], &moving); at--)
+            errors->items[at] = errors->items[at - 1];
+        errors->items[at] = moving;
+    }
+}
+
 void config_errors_deinit(struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->len; i++) {

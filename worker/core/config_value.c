@@ -170,19 +170,21 @@ void config_size_text(int64_t bytes, struct buf *out)
     quantity_text(bytes, SIZES, out);
 }
 
-static void expect_choices(const struct config_field *field, struct buf *why)
+// "`openai`" and, of what is refused as later, " (later versions: `responses`)".
+static void expect_choices(const struct config_field *field, bool later, struct buf *why)
 {
     size_t len;
-    bool later;
+    bool is_later;
     const char *choice;
-    const char *before = "";
-    buf_add_str(why, "one of ");
-    for (size_t i = 0; (choice = config_choice(field->unit, i, &len, &later)) != NULL; i++) {
-        if (later)
+    const char *before = later ? " (later versions: " : "one of ";
+    for (size_t i = 0; (choice = config_choice(field->unit, i, &len, &is_later)) != NULL; i++) {
+        if (is_later != later)
             continue;
         buf_printf(why, "%s`%.*s`", before, (int)len, choice);
         before = ", ";
     }
+    if (later && before[0] == ',')
+        buf_add_char(why, ')');
 }
 
 static void expect_quantity(const struct config_field *field, const char *example,
@@ -233,7 +235,8 @@ static void expect(const struct config_field *field, struct buf *why)
     case CONFIG_ANSWER:
     case CONFIG_LIMIT_FIELD:
     case CONFIG_REASONING:
-        expect_choices(field, why);
+        expect_choices(field, false, why);
+        expect_choices(field, true, why);
         break;
     case CONFIG_TEXT:
     case CONFIG_SECRET:
@@ -326,26 +329,21 @@ static bool set_text(char **member, const struct config_field *field, const char
     return text_fits(field, text) && store_text(member, text);
 }
 
-// The choice's number, or -1; `why` says it where a choice is known and works later.
-static int find_choice(const struct config_field *field, const char *text, struct buf *why)
+// The choice's number; -1 where it is none, or a later one.
+static int find_choice(const struct config_field *field, const char *text)
 {
     size_t len;
     bool later;
     const char *choice;
-    for (int i = 0; (choice = config_choice(field->unit, (size_t)i, &len, &later)) != NULL; i++) {
-        if (strlen(text) != len || memcmp(text, choice, len) != 0)
-            continue;
-        if (!later)
-            return i;
-        buf_printf(why, "another value (`%s` is a thing that later versions take), ", text);
-    }
+    for (int i = 0; (choice = config_choice(field->unit, (size_t)i, &len, &later)) != NULL; i++)
+        if (strlen(text) == len && memcmp(text, choice, len) == 0)
+            return later ? -1 : i;
     return -1;
 }
 
-static bool set_enum(void *member, const struct config_field *field, const char *text,
-                     struct buf *why)
+static bool set_enum(void *member, const struct config_field *field, const char *text)
 {
-    int choice = find_choice(field, text, why);
+    int choice = find_choice(field, text);
     if (choice < 0)
         return false;
     unsigned value = (unsigned)choice; // every enum here counts from 0 in the order of its choices
@@ -353,14 +351,12 @@ static bool set_enum(void *member, const struct config_field *field, const char 
     return true;
 }
 
-static bool set_word(char **member, const struct config_field *field, const char *text,
-                     struct buf *why)
+static bool set_word(char **member, const struct config_field *field, const char *text)
 {
-    return find_choice(field, text, why) >= 0 && store_text(member, text);
+    return find_choice(field, text) >= 0 && store_text(member, text);
 }
 
-static bool set_member(void *member, const struct config_field *field, const char *text,
-                       struct buf *why)
+static bool set_member(void *member, const struct config_field *field, const char *text)
 {
     switch (field->kind) {
     case CONFIG_TEXT:
@@ -368,7 +364,7 @@ static bool set_member(void *member, const struct config_field *field, const cha
     case CONFIG_JSON:
         return set_text(member, field, text);
     case CONFIG_WORD:
-        return set_word(member, field, text, why);
+        return set_word(member, field, text);
     case CONFIG_DECIMAL:
         return set_decimal(member, field, text);
     case CONFIG_DATE:
@@ -385,7 +381,7 @@ static bool set_member(void *member, const struct config_field *field, const cha
     case CONFIG_ANSWER:
     case CONFIG_LIMIT_FIELD:
     case CONFIG_REASONING:
-        return set_enum(member, field, text, why);
+        return set_enum(member, field, text);
     case CONFIG_LIST:
     case CONFIG_SECRETS:
     case CONFIG_PAIRS:
@@ -399,7 +395,7 @@ static bool set_member(void *member, const struct config_field *field, const cha
 bool config_set(void *object, const struct config_field *field, const char *text, struct buf *why)
 {
     buf_clear(why);
-    if (set_member(config_member(object, field), field, text, why))
+    if (set_member(config_member(object, field), field, text))
         return true;
     expect(field, why);
     return false;
