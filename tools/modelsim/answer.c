@@ -2,6 +2,7 @@
 // Chooses sentences of the document and writes them in the shape that was asked for.
 #include "answer.h"
 
+#include "document.h"
 #include "fill.h"
 #include "wish.h"
 
@@ -9,74 +10,6 @@
 #include <string.h>
 
 enum { POINT_CHARS = 160, QUOTE_CHARS = 280, CHOSEN_MAX = 64 };
-
-// --- the document
-
-// A line `<document…>`: its tag's name and where the text after the line begins.
-static bool opens_fence(const char *at, const char *end, struct fenced *out_name,
-                        const char **out_text)
-{
-    static const char mark[] = "<document";
-    if ((size_t)(end - at) < sizeof mark || memcmp(at, mark, sizeof mark - 1) != 0)
-        return false;
-    const char *name_end = at + sizeof mark - 1;
-    while (name_end < end && *name_end != ' ' && *name_end != '>' && *name_end != '\n')
-        name_end++;
-    const char *line_end = memchr(at, '\n', (size_t)(end - at));
-    if (!line_end || line_end == at || !memchr(at, '>', (size_t)(line_end - at)))
-        return false;
-    *out_name = (struct fenced){at + 1, (size_t)(name_end - at - 1)};
-    *out_text = line_end + 1;
-    return true;
-}
-
-// Where the line `</name>` begins, or the end of the text.
-static const char *find_close(const char *text, const char *end, const struct fenced *name)
-{
-    for (const char *at = text; at && at < end;) {
-        if ((size_t)(end - at) >= name->len + 3 && at[0] == '<' && at[1] == '/' &&
-            memcmp(at + 2, name->at, name->len) == 0 && at[2 + name->len] == '>')
-            return at;
-        at = memchr(at, '\n', (size_t)(end - at));
-        at = at ? at + 1 : NULL;
-    }
-    return end;
-}
-
-bool answer_next_document(const char *text, const char *end, struct fenced *out_document,
-                          const char **out_rest)
-{
-    for (const char *at = text; at && at < end;) {
-        struct fenced name;
-        const char *inside;
-        if (opens_fence(at, end, &name, &inside)) {
-            const char *close = find_close(inside, end, &name);
-            *out_document = (struct fenced){inside, (size_t)(close - inside)};
-            *out_rest = close;
-            return true;
-        }
-        at = memchr(at, '\n', (size_t)(end - at));
-        at = at ? at + 1 : NULL;
-    }
-    return false;
-}
-
-static void split(struct sentences *sentences, const struct buf *user, bool clauses)
-{
-    sentences_clear(sentences);
-    if (user->len == 0)
-        return;
-    const char *end = user->data + user->len;
-    const char *rest = user->data;
-    struct fenced document;
-    bool any = false;
-    while (answer_next_document(rest, end, &document, &rest)) {
-        sentences_add(sentences, document.at, document.len, clauses);
-        any = true;
-    }
-    if (!any)
-        sentences_add(sentences, user->data, user->len, clauses);
-}
 
 // --- choosing
 
@@ -279,8 +212,14 @@ static void write_json(struct answer_scratch *scratch, const struct chat_request
     struct summary_wish wish;
     wish_read(schema, request->system.len ? request->system.data : "", &wish);
     if (scratch->sentences.count < wish.min_points)
-        split(&scratch->sentences, &request->user, true);
-    if (schema && !wish_is_summary(schema) && spoil != SPOIL_SHAPE)
+        document_sentences(&request->user, true, &scratch->parts, &scratch->sentences);
+    bool own = schema && !wish_is_summary(schema) && spoil != SPOIL_SHAPE;
+    if (own && wish_is_cited(schema))
+        fill_cited(json_object_get(json_object_get(schema, "properties"), "output"), schema,
+                   &scratch->sentences, out);
+    else if (own && !request->schema && strstr(request->system.data, "{\"output\":"))
+        fill_cited(schema, schema, &scratch->sentences, out);
+    else if (own)
         fill_schema(schema, &scratch->sentences, out);
     else
         write_summary(scratch, &wish, spoil, inner, out);
@@ -309,7 +248,7 @@ void answer_write(struct answer_scratch *scratch, const struct chat_request *req
                   enum answer_spoil spoil, const char *inner, struct buf *out)
 {
     size_t begin = out->len;
-    split(&scratch->sentences, &request->user, false);
+    document_sentences(&request->user, false, &scratch->parts, &scratch->sentences);
     json_t *found = NULL;
     if (!request->schema && request->system.len > 0)
         found = wish_schema_in_text(request->system.data, request->system.len);
@@ -328,4 +267,5 @@ void answer_scratch_free(struct answer_scratch *scratch)
 {
     sentences_free(&scratch->sentences);
     buf_free(&scratch->plain);
+    buf_free(&scratch->parts);
 }

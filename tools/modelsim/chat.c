@@ -277,7 +277,8 @@ static bool check_limits(struct exchange *x)
         sim->request.has_limit ? sim->request.limit_tokens : x->model->max_output_tokens;
     uint64_t written = x->usage.visible_tokens + x->usage.reasoning_tokens;
     uint64_t tokens = x->usage.prompt_tokens + (s->tpm_asked ? asked : written);
-    size_t slot = x->key * s->model_count + (size_t)(x->model - s->models);
+    size_t keys = s->key_count ? s->key_count : 1;
+    size_t slot = (size_t)(x->model - s->models) * keys + x->key;
     limits_take(&sim->limits, slot, &x->rule, tokens, uv_now(&sim->loop), &x->limit_state);
     limits_headers(&x->rule, &x->limit_state, &sim->headers);
     return x->limit_state.allowed || refuse_by_limit(x, tokens);
@@ -307,6 +308,8 @@ static void write_content(struct exchange *x)
     else
         answer_write(&sim->answer, request, x->fault->spoil, x->fault->inner, content);
     x->finish = x->fault->finish ? x->fault->finish : "\"stop\"";
+    if (!request->stream && (x->fault->stream & STREAM_NO_FINISH))
+        x->finish = "null";
     if (x->fault->keep_percent > 0)
         content->len =
             utf8_prefix(content->data, content->len,
@@ -316,7 +319,7 @@ static void write_content(struct exchange *x)
     uint64_t limit = request->has_limit ? request->limit_tokens : x->model->max_output_tokens;
     uint64_t room = limit > x->usage.reasoning_tokens ? limit - x->usage.reasoning_tokens : 0;
     x->usage.visible_tokens = count_tokens(x, content);
-    if (x->usage.visible_tokens > room) {
+    if (x->usage.visible_tokens > room && !x->fault->no_limit) {
         content->len = tokens_prefix(content->data, content->len, x->model->factor_milli, room);
         x->usage.visible_tokens = count_tokens(x, content);
         x->finish = "\"length\"";
@@ -428,6 +431,16 @@ static bool check_reasoning(struct exchange *x)
     return false;
 }
 
+// What becomes of an answer that is written to its end. Faults of streams leave plain ones whole.
+static enum outcome outcome_after(const struct exchange *x)
+{
+    const struct fault *fault = x->fault;
+    bool framing_only = fault->stream && fault->cut == CUT_NOTHING_OFF && !fault->keep_percent;
+    if (fault->outcome == OUTCOME_PENDING || (framing_only && !x->sim->request.stream))
+        return OUTCOME_ANSWERED;
+    return fault->outcome;
+}
+
 void chat_answer(struct sim *sim, const struct http_request *request, struct reply *reply)
 {
     struct exchange x = {.sim = sim, .http = request, .reply = reply, .fault = &healthy};
@@ -440,8 +453,7 @@ void chat_answer(struct sim *sim, const struct http_request *request, struct rep
     write_content(&x);
     if (!check_limits(&x))
         return;
-    enum outcome after = x.fault->outcome == OUTCOME_PENDING ? OUTCOME_ANSWERED : x.fault->outcome;
-    bill(&x, 200, OUTCOME_PENDING, after);
+    bill(&x, 200, OUTCOME_PENDING, outcome_after(&x));
     sim->by_status[2]++;
     sim->in_flight += reply->call != 0;
     send_answer(&x);

@@ -2,6 +2,8 @@
 // The table of faults, and the markers by which a document asks for one.
 #include "faults.h"
 
+#include "document.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,8 @@ static const char *read_marker(const char *at, const char *end, struct marker *o
     if (p < end && *p == '*')
         for (out->times = 0, p++; p < end && *p >= '0' && *p <= '9'; p++)
             out->times = out->times < 1000000 ? out->times * 10 + (uint64_t)(*p - '0') : 1000000;
+    if (end - p < 2 || p[0] != ']' || p[1] != ']')
+        out->fault = NULL;
     return p;
 }
 
@@ -107,7 +111,7 @@ static uint64_t document_hash(const char *text, size_t len)
 {
     struct fenced document;
     const char *rest;
-    if (answer_next_document(text, text + len, &document, &rest))
+    if (document_next(text, text + len, &document, &rest))
         return hash(document.at, document.len);
     return hash(text, len);
 }

@@ -78,6 +78,7 @@ struct fault {
     bool reasoning_beside; // not part of completion_tokens, as at xAI
     bool reasoning_text;   // reasoning_content in the answer
     unsigned keep_percent; // of the content, 0 is all
+    bool no_limit;         // max_tokens is not obeyed
     bool blank_lines;      // before the body
     unsigned stream;       // STREAM_ bits; plain answers are not touched by them
     // How it is sent.
@@ -87,8 +88,7 @@ struct fault {
     uint64_t repeat_ms;
     uint64_t late_ms;     // before the first byte
     enum outcome outcome; // of the bill; by default answered, or refused
-    bool free_of_charge;
-    bool only_reused; // strikes only on a connection that has served before
+    bool only_reused;     // strikes only on a connection that has served before
 };
 
 // The fault of that name, or NULL.

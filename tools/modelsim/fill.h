@@ -11,4 +11,9 @@
 // Appends a JSON value that suits the schema. Every string takes the next sentence.
 void fill_schema(const json_t *schema, const struct sentences *sentences, struct buf *out);
 
+// Appends {"output": …, "quotes": [{"path", "quote"}]}: `output` filled, and for each text in it
+// the sentence that it was made of. References are looked up from `root`.
+void fill_cited(const json_t *output, const json_t *root, const struct sentences *sentences,
+                struct buf *out);
+
 #endif

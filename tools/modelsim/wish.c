@@ -22,9 +22,20 @@ static bool number_between(const char *text, const char *before, const char *aft
     return false;
 }
 
-// "3 to 5 key points", "3-5 points".
+static bool names_points(const char *text)
+{
+    return strncmp(text, " entries", 8) == 0 || strncmp(text, " key points", 11) == 0 ||
+           strncmp(text, " points", 7) == 0;
+}
+
+// "3 to 5 key points", "3-5 points", "exactly 4 entries", "key_points: an empty list".
 static void points_in_text(const char *text, struct summary_wish *wish)
 {
+    size_t number;
+    if (strstr(text, "key_points: an empty list"))
+        wish->min_points = wish->max_points = 0;
+    if (number_between(text, "exactly ", " entries", &number))
+        wish->min_points = wish->max_points = number;
     for (const char *at = text; *at; at++) {
         if (*at < '0' || *at > '9' || (at > text && at[-1] >= '0' && at[-1] <= '9'))
             continue;
@@ -37,8 +48,7 @@ static void points_in_text(const char *text, struct summary_wish *wish)
         else
             continue;
         unsigned long most = strtoul(end, &end, 10);
-        bool points = strncmp(end, " key points", 11) == 0 || strncmp(end, " points", 7) == 0;
-        if (points && least <= most && most > 0 && most < 100) {
+        if (names_points(end) && least <= most && most < 100) {
             wish->min_points = least;
             wish->max_points = most;
             return;
@@ -78,12 +88,19 @@ bool wish_is_summary(const json_t *schema)
            json_object_size(properties) == 2;
 }
 
+bool wish_is_cited(const json_t *schema)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    return json_object_get(properties, "output") && json_object_get(properties, "quotes") &&
+           json_object_size(properties) == 2;
+}
+
 void wish_read(const json_t *schema, const char *system, struct summary_wish *out_wish)
 {
     struct summary_wish wish = {.max_chars = 300, .min_points = 3, .max_points = 5};
     number_between(system, "t most ", " characters", &wish.max_chars);
     points_in_text(system, &wish);
-    wish.quotes = strstr(system, "quote") != NULL;
+    wish.quotes = strstr(system, "\"quote\"") != NULL;
     if (schema) {
         const json_t *properties = json_object_get(schema, "properties");
         const json_t *points = json_object_get(properties, "key_points");

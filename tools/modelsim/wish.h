@@ -17,8 +17,11 @@ struct summary_wish {
 // True for a schema whose object has exactly the members summary and key_points.
 bool wish_is_summary(const json_t *schema);
 
-// From the schema (NULL for none: key points then carry quotes if the system text says "quote"),
-// else from "at most N characters" and "N to M points" in the system text.
+// True for {output, quotes}: a user's own form with quotes beside it.
+bool wish_is_cited(const json_t *schema);
+
+// From the schema (NULL for none: key points then carry quotes if the system text shows a "quote"
+// member), else from "at most N characters" and "N to M points" (or entries) in the system text.
 void wish_read(const json_t *schema, const char *system, struct summary_wish *out_wish);
 
 // A JSON Schema written into an instruction; the caller owns it. NULL where there is none.
