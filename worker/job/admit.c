@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for leave to call, and the row that says a request is about to leave.
+#include "base/check.h"
+#include "job/parts.h"
+
+// When the job itself may go on, whatever the limits say; monotonic.
+static int64_t own_start_ms(const struct job *job, const struct job_now *now)
+{
+    int64_t start_ms = job->not_before_ms;
+    int64_t wait_ms = job->spec->not_before_ms - now->db_now_ms;
+    if (job->spec->not_before_ms > 0 && wait_ms > 0 && now->now_ms + wait_ms > start_ms)
+        start_ms = now->now_ms + wait_ms;
+    return start_ms;
+}
+
+enum step_result admit_enter(struct job *job, const struct job_now *now)
+{
+    job_move(job, STEP_ADMIT, now);
+    job->not_before_ms = own_start_ms(job, now);
+    if (job->not_before_ms > now->now_ms)
+        job_wake_at(job, job->not_before_ms);
+    return STEP_AGAIN;
+}
+
+bool job_is_ready(const struct job *job, int64_t now_ms)
+{
+    return job->step == STEP_ADMIT && job->not_before_ms <= now_ms;
+}
+
+static enum step_result admitted(struct job *job, const struct step_context *context)
+{
+    const struct job_now *now = context->now;
+    struct failure failure;
+    if (job->spec->fail_on_deadline && now->db_now_ms >= job->spec->deadline_ms) {
+        failure_set(&failure, ERR_EXPIRED, "the deadline passed while the job waited");
+        return job_fail(job, &failure, now);
+    }
+    if (job->forbidden) {
+        failure = job->failure;
+        return job_fail(job, &failure, now);
+    }
+    if (!call_prepare(job, now, &failure))
+        return job_fail(job, &failure, now);
+    job_move(job, STEP_INTENT, now);
+    job_act(context, ACTION_INTEND);
+    return STEP_WAIT;
+}
+
+enum step_result step_admit(struct job *job, const struct job_event *event,
+                            const struct step_context *context)
+{
+    if (event->kind == JOB_ADMITTED)
+        return admitted(job, context);
+    if (event->kind == JOB_STOP) {
+        job->dropped = true;
+        job_move(job, STEP_END, context->now);
+        return STEP_DONE;
+    }
+    job_wake_at(job, INT64_MAX); // JOB_WAKE: the engine sees that it is ready
+    return STEP_WAIT;
+}
+
+static enum step_result lost_to_another(struct job *job, const struct job_now *now)
+{
+    buf_deinit(&job->call.body);
+    job_move(job, STEP_HELD, now);
+    job_wake_at(job, now->now_ms + JOB_HELD_MS);
+    return STEP_WAIT;
+}
+
+// The row says `sent`, but the lease ended while it was written: nothing leaves.
+static enum step_result take_back(struct job *job, const struct step_context *context)
+{
+    draft_attempt(job, ATTEMPT_CANCELLED, context->now);
+    job->after_record = STEP_ADMIT;
+    job_move(job, STEP_RECORD, context->now);
+    job_act(context, ACTION_RECORD);
+    return STEP_WAIT;
+}
+
+static enum step_result begin_call(struct job *job, const struct step_context *context)
+{
+    const struct job_now *now = context->now;
+    struct call *call = &job->call;
+    call->reader = reader_new(job->plan.model, job->plan.model->stream);
+    call->serial = (uint32_t)call->last_attempt_no + 1000u * (uint32_t)job->plan.cursor +
+                   1000000u * (uint32_t)job->plan.no;
+    call->sent_ms = now->now_ms;
+    call->started_unix_ms = now->db_now_ms;
+    call->first_byte_ms = call->first_token_ms = call->content_ms = call->finished_ms = -1;
+    call->content_events = 0;
+    job_move(job, STEP_CALL, now);
+    int64_t first =
+        job->plan.model->stream ? job->plan.model->provider->first_byte_ms : call->total_ms;
+    job_wake_at(job, now->now_ms + (first < call->total_ms ? first : call->total_ms));
+    job_act(context, ACTION_CALL);
+    return STEP_WAIT;
+}
+
+enum step_result step_intent(struct job *job, const struct job_event *event,
+                             const struct step_context *context)
+{
+    const struct job_now *now = context->now;
+    switch (event->store->u.intended.verdict) {
+    case INTENT_GO:
+        job->call.last_attempt_no++;
+        job->attempts_all++;
+        job->plan.stored = true;
+        return now->lease_valid ? begin_call(job, context) : take_back(job, context);
+    case INTENT_FENCED:
+        return lost_to_another(job, now);
+    case INTENT_STOPPED:
+        job->stop = event->store->u.intended.stop;
+        return job_stopped(job, now);
+    case INTENT_NO_LEASE:
+        job->not_before_ms = now->now_ms + 1000;
+        return admit_enter(job, now);
+    }
+    CHECK(false);
+    return STEP_DONE;
+}

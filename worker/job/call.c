@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request to a model API: how it is built, its three clocks, and how its answer comes in.
+//
+// Time limits: the first byte, then the time since the last content (keep-alive comments do not
+// count), then the whole answer. The whole follows from the output limit and the model's measured
+// speed, since an answer that is cut short is paid and bought again.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/own.h"
+#include "core/tokens.h"
+#include "job/parts.h"
+
+#define DEFAULT_TOKENS_PER_SECOND 50
+#define LEAST_TOKENS_PER_SECOND   10
+
+void call_deinit(struct call *call)
+{
+    reader_free(call->reader);
+    buf_deinit(&call->body);
+    free(call->bad_answer);
+    free(call->bad_reason);
+    if (call->has_answer)
+        model_answer_deinit(&call->answer);
+    *call = (struct call){0};
+}
+
+static void restore_attempt(struct call *call, const struct saved_attempt *saved)
+{
+    if (saved->attempt_no > call->last_attempt_no)
+        call->last_attempt_no = saved->attempt_no;
+    enum err_class class = saved->code ? err_class(err_from_text(saved->code)) : ERR_CLASS_NONE;
+    if (saved->outcome == ATTEMPT_IN_DOUBT)
+        call->doubtful++;
+    if (saved->outcome != ATTEMPT_FAILED)
+        return;
+    if (class == ERR_CLASS_TRANSIENT)
+        call->attempts_used++;
+    if (class == ERR_CLASS_CUT_OFF)
+        call->widened = true;
+    if (class != ERR_CLASS_BAD_OUTPUT || !saved->answer)
+        return;
+    call->repaired = true;
+    free(call->bad_answer);
+    call->bad_answer = own_strdup(saved->answer);
+    free(call->bad_reason);
+    call->bad_reason = own_strdup("it was not the JSON that was asked for");
+}
+
+void call_restore(struct job *job)
+{
+    call_deinit(&job->call);
+    buf_init(&job->call.body, 0);
+    for (size_t i = 0; i < job->saved.attempt_count; i++) {
+        const struct saved_attempt *saved = &job->saved.attempts[i];
+        if (saved->plan_no == job->plan.no && saved->call_no == (int32_t)job->plan.cursor + 1)
+            restore_attempt(&job->call, saved);
+    }
+}
+
+// At the slowest speed that is accepted, and half as long again.
+static int64_t total_limit_ms(const struct job *job, int64_t tokens_per_second)
+{
+    int64_t speed = tokens_per_second ? tokens_per_second : DEFAULT_TOKENS_PER_SECOND;
+    if (speed > DEFAULT_TOKENS_PER_SECOND)
+        speed = DEFAULT_TOKENS_PER_SECOND;
+    if (speed < LEAST_TOKENS_PER_SECOND)
+        speed = LEAST_TOKENS_PER_SECOND;
+    return job->plan.model->provider->first_byte_ms + job->call.max_output_tokens * 1500 / speed;
+}
+
+static enum prompt_kind prompt_kind_of(enum plan_call_kind kind)
+{
+    return kind == PLAN_WHOLE ? PROMPT_WHOLE : kind == PLAN_PART ? PROMPT_PART : PROMPT_COMBINE;
+}
+
+static void build_prompt(const struct job *job, const struct job_now *now, struct prompt *prompt,
+                         int64_t *out_text_tokens)
+{
+    struct buf joined;
+    buf_init(&joined, 0);
+    struct prompt_order order = {
+        .spec = job->spec,
+        .kind = prompt_kind_of(job->plan.calls[job->plan.cursor].kind),
+        .part = (int)job->plan.cursor + 1,
+        .parts = (int)job->plan.count,
+        .fence_random = now->random,
+        .document_name = job->spec->document_name,
+        .bad_answer = job->call.bad_answer,
+        .bad_reason = job->call.bad_reason,
+    };
+    plan_call_text(job, &joined, &order.text, &order.text_len);
+    prompt_build(prompt, &order);
+    *out_text_tokens = tokens_estimate(order.text, order.text_len);
+    if (job->call.bad_answer)
+        *out_text_tokens += tokens_estimate(job->call.bad_answer, strlen(job->call.bad_answer));
+    buf_deinit(&joined);
+}
+
+// What the attempt may cost at most: every token at its upper bound.
+static bool cost_bound(struct job *job, struct failure *out)
+{
+    struct call *call = &job->call;
+    struct usage most = {.known = true,
+                         .input_tokens = call->input_tokens_estimate,
+                         .output_tokens = call->max_output_tokens};
+    if (!price_of_usage(&job->plan.model->price, &most, &call->at_most_picousd)) {
+        failure_set(out, ERR_NO_PRICE, "the cost of a call passes the largest number");
+        return false;
+    }
+    int64_t ceiling = job->spec->max_cost_picousd;
+    if (ceiling >= 0 && call->at_most_picousd > ceiling) {
+        failure_set(out, ERR_TOO_DEAR, "a call may cost more than the job's max_cost_usd");
+        return false;
+    }
+    return true;
+}
+
+bool call_prepare(struct job *job, const struct job_now *now, struct failure *out)
+{
+    struct call *call = &job->call;
+    const struct config_model *model = job->plan.model;
+    struct prompt prompt = {0};
+    int64_t text_tokens = 0;
+    build_prompt(job, now, &prompt, &text_tokens);
+    call->max_output_tokens = plan_output_tokens(job);
+    if (call->widened)
+        call->max_output_tokens = call->max_output_tokens * 2 < model->max_output_tokens
+                                      ? call->max_output_tokens * 2
+                                      : model->max_output_tokens;
+    call->input_tokens_estimate = prompt_overhead_tokens(job->spec) + tokens_upper(text_tokens);
+    call->total_ms = total_limit_ms(job, now->tokens_per_second);
+    struct model_order order = {
+        .model = model,
+        .prompt = &prompt,
+        .max_output_tokens = call->max_output_tokens,
+        .temperature = job->spec->temperature,
+        .reasoning_mode = job->spec->reasoning_mode,
+        .reasoning_effort = job->spec->reasoning_effort,
+        .stream = model->stream,
+    };
+    buf_clear(&call->body);
+    struct buf url;
+    buf_init(&url, sizeof(call->url) - 1);
+    bool ok = provider_request(&call->body, &order, out) && provider_path(&url, model);
+    if (ok)
+        memcpy(call->url, buf_str(&url), url.len + 1);
+    buf_deinit(&url);
+    prompt_deinit(&prompt);
+    return ok && cost_bound(job, out);
+}
+
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+// The next moment at which a clock of this call may run out.
+static int64_t call_deadline_ms(const struct job *job)
+{
+    const struct call *call = &job->call;
+    const struct config_provider *provider = job->plan.model->provider;
+    int64_t total = call->sent_ms + call->total_ms;
+    if (call->finished_ms >= 0)
+        return sooner(total, call->finished_ms + JOB_GRACE_MS);
+    if (!job->plan.model->stream)
+        return total;
+    if (call->first_byte_ms < 0)
+        return sooner(total, call->sent_ms + provider->first_byte_ms);
+    int64_t since = call->content_ms >= 0 ? call->content_ms : call->first_byte_ms;
+    return sooner(total, since + provider->idle_ms);
+}
+
+// Takes the answer out of the reader; the request is over.
+static enum step_result end_call(struct job *job, enum reader_end_cause cause,
+                                 const struct failure *transport,
+                                 const struct step_context *context)
+{
+    struct call *call = &job->call;
+    if (call->has_answer)
+        model_answer_deinit(&call->answer);
+    reader_end(call->reader, cause, transport, context->now->db_now_ms, &call->answer);
+    call->has_answer = true;
+    reader_free(call->reader);
+    call->reader = NULL;
+    call->serial = 0;
+    buf_deinit(&call->body);
+    return judge_answer(job, context);
+}
+
+static enum step_result give_up(struct job *job, enum err_code code, const char *why,
+                                const struct step_context *context)
+{
+    struct failure failure;
+    failure_set(&failure, code, "%s", why);
+    failure.doubtful = true;
+    job_act(context, ACTION_CANCEL_CALL);
+    return end_call(job, READER_END_BROKEN, &failure, context);
+}
+
+static enum step_result on_clock(struct job *job, const struct step_context *context)
+{
+    const struct call *call = &job->call;
+    int64_t now_ms = context->now->now_ms;
+    int64_t deadline_ms = call_deadline_ms(job);
+    if (now_ms < deadline_ms) {
+        job_wake_at(job, deadline_ms);
+        return STEP_WAIT;
+    }
+    if (call->finished_ms >= 0) {
+        job_act(context, ACTION_CANCEL_CALL);
+        return end_call(job, READER_END_GRACE, NULL, context);
+    }
+    if (now_ms >= call->sent_ms + call->total_ms)
+        return give_up(job, ERR_TIMEOUT_TOTAL, "no end of the answer in time", context);
+    if (call->first_byte_ms < 0)
+        return give_up(job, ERR_TIMEOUT_FIRST_BYTE, "no first byte in time", context);
+    return give_up(job, ERR_TIMEOUT_IDLE, "no further content in time", context);
+}
+
+static enum step_result on_data(struct job *job, const struct http_event *http,
+                                const struct step_context *context)
+{
+    struct call *call = &job->call;
+    int64_t now_ms = context->now->now_ms;
+    enum reader_state state = reader_push(call->reader, http->data, http->data_len);
+    if (call->first_byte_ms < 0)
+        call->first_byte_ms = now_ms;
+    int64_t events = reader_content_events(call->reader);
+    if (events > call->content_events) {
+        call->content_events = events;
+        call->content_ms = now_ms;
+        if (call->first_token_ms < 0)
+            call->first_token_ms = now_ms;
+    }
+    if (state == READER_BAD) {
+        job_act(context, ACTION_CANCEL_CALL);
+        return end_call(job, READER_END_EOF, NULL, context);
+    }
+    if (state != READER_MORE && call->finished_ms < 0)
+        call->finished_ms = now_ms;
+    job_wake_at(job, call_deadline_ms(job));
+    return STEP_WAIT;
+}
+
+static enum step_result on_http(struct job *job, const struct http_event *http,
+                                const struct step_context *context)
+{
+    struct call *call = &job->call;
+    switch (http->kind) {
+    case HTTP_SENT:
+        return STEP_WAIT;
+    case HTTP_STATUS:
+        reader_status(call->reader, http->status);
+        return STEP_WAIT;
+    case HTTP_HEADER:
+        reader_header(call->reader, http->name, http->value);
+        return STEP_WAIT;
+    case HTTP_DATA:
+        return on_data(job, http, context);
+    case HTTP_END:
+        return end_call(job, http->failure ? READER_END_BROKEN : READER_END_EOF, http->failure,
+                        context);
+    }
+    CHECK(false);
+    return STEP_DONE;
+}
+
+enum step_result step_call(struct job *job, const struct job_event *event,
+                           const struct step_context *context)
+{
+    if (event->kind == JOB_HTTP)
+        return on_http(job, event->http, context);
+    if (event->kind == JOB_WAKE)
+        return on_clock(job, context);
+    job->dropped = true; // JOB_STOP
+    return give_up(job, ERR_CONNECTION_LOST, "the worker had to stop", context);
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// One job's state machine: events in, actions out, no I/O.
+//
+//   NEW ─ CLAIM ─ FETCH ─ PLAN ─ ADMIT ─ INTENT ─ CALL ─ RECORD ─┐
+//            │                     ▲                              │ next call, retry, repair
+//           HELD                   └──────────────────────────────┤
+//            │                                                 FINISH ─ END
+//         (another worker's)          BURY, SEAL: messages that are no jobs
+//
+// job_step is the only entry. The engine gives it what happened; the job changes its own fields,
+// asks for I/O by adding actions, and says whether it wants to go on, waits or has ended. steps.def
+// is the map. What a call costs and how it ended is written by RECORD (T3) before anything else
+// happens; the call that ends the job is written together with its outcome by FINISH.
+#ifndef PRECIS_JOB_JOB_H
+#define PRECIS_JOB_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "core/config.h"
+#include "core/prompt.h"
+#include "core/seams.h"
+#include "core/spec.h"
+#include "core/summary.h"
+#include "provider/provider.h"
+
+// Workers that may end while they hold a job before it fails with crashed_workers.
+#define JOB_CRASHES_MAX 5
+// Plans of one job: each too_long or change of model makes another.
+#define JOB_PLANS_MAX 8
+// How often a held job is looked up.
+#define JOB_HELD_MS 500
+// How long a stream may stay open after its finish_reason.
+#define JOB_GRACE_MS 2000
+
+enum step {
+#define STEP(name, text, function, handles, ignores, follow) STEP_##name,
+#include "job/steps.def"
+#undef STEP
+    STEP_COUNT
+};
+
+enum job_event_kind {
+    JOB_START, // a new object: once
+    JOB_GO,    // the step was just entered
+    JOB_WAKE,  // its wake-up time has come
+    JOB_STOP,  // the worker is draining and its time is up
+    JOB_CLAIMED,
+    JOB_LOOKED_UP,
+    JOB_FETCHED,
+    JOB_ADMITTED, // limits let the next call pass
+    JOB_INTENDED,
+    JOB_HTTP,
+    JOB_RECORDED,
+    JOB_BURIED,
+    JOB_SEALED,
+    JOB_EVENT_COUNT
+};
+
+struct job_event {
+    enum job_event_kind kind;
+    const struct store_event *store; // of CLAIMED, LOOKED_UP, FETCHED, INTENDED, RECORDED
+    const struct http_event *http;   // of HTTP
+};
+
+// What the rules may know of the outside at this moment.
+struct job_now {
+    const struct config *config;
+    int64_t now_ms;    // monotonic
+    int64_t db_now_ms; // unix ms by the database's clock
+    uint64_t random;
+    bool lease_valid;          // a call may begin
+    int64_t tokens_per_second; // measured speed of the job's model; 0: unknown
+};
+
+enum action_kind {
+    ACTION_CLAIM,
+    ACTION_LOOK_UP,
+    ACTION_FETCH,
+    ACTION_INTEND,
+    ACTION_CALL,
+    ACTION_CANCEL_CALL,
+    ACTION_RECORD,
+    ACTION_BURY,
+    ACTION_SEAL,
+    ACTION_KEY_FAILED, // job->call.answer.failure says how; before the job leaves the call
+    ACTION_KEY_SUCCEEDED,
+};
+
+#define JOB_ACTIONS_MAX 8
+
+struct job_actions {
+    enum action_kind kinds[JOB_ACTIONS_MAX];
+    size_t count;
+};
+
+enum job_verdict { JOB_WAITS, JOB_ENDED };
+
+enum plan_call_kind { PLAN_WHOLE, PLAN_PART, PLAN_COMBINE };
+
+struct plan_call {
+    enum plan_call_kind kind;
+    int64_t from, to; // code points of the text; for COMBINE: calls of this plan, half open
+    char *answer;     // the checked answer, once there is one; owned
+};
+
+// What the job will ask, in order. The cursor is the first call without an answer.
+struct plan {
+    int32_t no; // 0: none yet
+    const struct config_model *model;
+    struct plan_call *calls;
+    size_t count, cursor;
+    char *calls_json;
+    bool stored;         // its row is in PostgreSQL
+    bool truncated;      // the text was cut to fit
+    int64_t part_tokens; // what a part was made to fit
+};
+
+// The call at the cursor: what was tried, and the attempt under way.
+struct call {
+    int32_t last_attempt_no; // highest number used
+    int attempts_used;       // counted against retry.attempts
+    int doubtful;            // counted against retry.doubtful
+    bool repaired;           // the one repair was asked for
+    bool widened;            // the one larger output limit was asked for
+    char *bad_answer;        // what the repair is about; owned
+    char *bad_reason;
+
+    uint32_t serial; // of the request under way; 0: none
+    struct reader *reader;
+    struct buf body;
+    char url[512];
+    int64_t at_most_picousd, input_tokens_estimate, max_output_tokens;
+    int64_t sent_ms, first_byte_ms, first_token_ms, content_ms, finished_ms; // -1: not yet
+    int64_t started_unix_ms;
+    int64_t content_events;
+    int64_t total_ms; // limit of the whole answer
+    struct model_answer answer;
+    bool has_answer;
+};
+
+// What RECORD or FINISH writes; strings point into the job.
+struct record_draft {
+    bool has_attempt, has_part, has_outcome;
+    struct attempt_result attempt;
+    char error[1200];
+    char code[40];
+    struct part_row part;
+    struct outcome_row outcome;
+    char outcome_code[40];
+    char outcome_error[1200];
+    char outcome_suggestion[FAILURE_SUGGESTION_BYTES];
+    struct summary_row summary;
+    struct citation_row *citations;
+};
+
+// A message kept for as long as its job lives; one block of memory.
+struct raw_message {
+    struct message message;
+    size_t bytes;
+};
+
+struct job {
+    struct slot_id id;
+    enum step step;
+    struct list_node in_step;  // the engine's list of this step
+    struct list_node in_queue; // the engine's queue for admission
+    struct heap_node wake;     // key: wake_ms
+    int64_t wake_ms;           // INT64_MAX: no wake-up wanted
+    int64_t step_since_ms;
+    int64_t born_ms;
+
+    struct raw_message *raw;
+    struct slot_id partition; // dead once the partition was revoked; none for requeued jobs
+    struct job_spec *spec;    // NULL for BURY and SEAL
+    struct failure failure;   // why it is buried or fails; code NONE: no reason
+    enum bury_kind bury;
+    int32_t version; // of a message that is too new
+    char *seal_tenant, *seal_batch;
+    int64_t seal_total;
+
+    int64_t serial; // of its claim
+    int64_t job_no;
+    int32_t epoch;
+    enum job_stop stop;
+    struct claim_reply saved;
+
+    char *text; // the extracted text; owned unless it is spec->text
+    size_t text_len;
+    int64_t text_chars;
+    char text_sha256[65];
+    struct plan plan;
+    size_t route_place; // which model of the route
+    struct call call;
+    int64_t not_before_ms; // monotonic: backoff; 0: none
+    int32_t attempts_all;  // of all calls, for the dead letter
+    struct summary summary;
+    struct record_draft draft;
+    enum step after_record; // where RECORD goes on to
+    bool forbidden;         // 403 came: fails at its next admission, if the key proves good
+    bool holds_slot;        // the engine counts it as in flight for its model
+    bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
+    bool had_outcome;     // an outcome is durable, ours or another's
+    char waiting_for[16]; // last reason that was written; "" none
+};
+
+// A job object for a message that was decoded. Takes `raw` and `spec`.
+struct job *job_new(struct raw_message *raw, struct job_spec *spec, int64_t now_ms);
+// One that only buries its message: takes `raw`.
+struct job *job_new_bury(struct raw_message *raw, enum bury_kind kind,
+                         const struct failure *failure, int64_t now_ms);
+struct job *job_new_seal(struct raw_message *raw, const char *tenant, const char *batch,
+                         int64_t total, int64_t now_ms);
+void job_free(struct job *job);
+
+// The only entry. Steps that go on by themselves are run here, until the job waits or ends.
+enum job_verdict job_step(struct job *job, const struct job_event *event, const struct job_now *now,
+                          struct job_actions *actions);
+
+// Whether the job's admission is only a matter of the model's limits now.
+bool job_is_ready(const struct job *job, int64_t now_ms);
+// Bytes that the job holds in memory, roughly.
+size_t job_bytes(const struct job *job);
+const char *step_name(enum step step);
+unsigned step_handles(enum step step);
+unsigned step_ignores(enum step step);
+
+struct raw_message *raw_message_copy(const struct message *message);
+
+#endif

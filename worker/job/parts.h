@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the job layer share: the step functions of steps.def and their helpers.
+#ifndef PRECIS_JOB_PARTS_H
+#define PRECIS_JOB_PARTS_H
+
+#include "job/job.h"
+
+// What a step function answers.
+enum step_result {
+    STEP_AGAIN, // the job moved: run the new step with JOB_GO
+    STEP_WAIT,
+    STEP_DONE, // the job has ended
+};
+
+struct step_context {
+    const struct job_now *now;
+    struct job_actions *actions;
+};
+
+#define STEP(name, text, function, handles, ignores, follow)                                       \
+    enum step_result function(struct job *job, const struct job_event *event,                      \
+                              const struct step_context *context);
+#include "job/steps.def"
+#undef STEP
+
+// Writes the step; checks steps.def and the job's invariant.
+void job_move(struct job *job, enum step to, const struct job_now *now);
+void job_act(const struct step_context *context, enum action_kind kind);
+void job_wake_at(struct job *job, int64_t at_ms);
+
+// The job fails with this; moves to FINISH.
+enum step_result job_fail(struct job *job, const struct failure *failure,
+                          const struct job_now *now);
+// Ends it as cancelled or superseded; moves to FINISH.
+enum step_result job_stopped(struct job *job, const struct job_now *now);
+
+// plan.c
+void plan_deinit(struct plan *plan);
+// Makes plan `no` for the text: parts of at most `part_tokens` (0: as the context allows). Keeps
+// answers of equal range and model from the saved parts. False: job->failure says why not.
+bool plan_make(struct job *job, const struct config_model *model, int32_t no, int64_t part_tokens);
+// The saved plan of the highest number, with its answers. False: there is none that can be used.
+bool plan_restore(struct job *job, const struct config *config);
+// The text that the call at the cursor is about: borrowed from the job, or built into `out`.
+void plan_call_text(const struct job *job, struct buf *out, const char **text, size_t *len);
+int64_t plan_output_tokens(const struct job *job);
+
+// call.c
+void call_deinit(struct call *call);
+// Counts what saved attempts say of the call at the cursor.
+void call_restore(struct job *job);
+// Builds body, limits and the bound of the cost for the next attempt. False: *out says why not.
+bool call_prepare(struct job *job, const struct job_now *now, struct failure *out);
+
+// admit.c: the job waits for the limits, and for its backoff where it has one.
+enum step_result admit_enter(struct job *job, const struct job_now *now);
+
+// judge.c: what follows from an answer.
+enum step_result judge_answer(struct job *job, const struct step_context *context);
+// Every call has its answer: the outcome is made of the last one. Moves to FINISH.
+enum step_result judge_conclude(struct job *job, const struct job_now *now);
+
+// record.c
+void draft_clear(struct record_draft *draft);
+void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct job_now *now);
+void draft_part(struct job *job, const char *answer);
+void draft_outcome(struct job *job, enum job_state state);
+
+#endif

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a document to the list of calls: one, or many parts and the calls that combine them.
+//
+// The whole list is made at once and stored with the first attempt, so that a job that is taken
+// over goes on with the same cuts. Parts come first, in order; then, level by level, calls that
+// combine the answers of earlier calls, until one is left. A later plan (the provider said
+// "too long", or another model takes over) keeps the answers whose range and model are the same.
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/own.h"
+#include "core/chunk.h"
+#include "core/text.h"
+#include "core/tokens.h"
+#include "job/parts.h"
+
+// What one answer of a part takes in the call that combines it, at most.
+#define PART_ANSWER_TOKENS 2500
+// The least room for text that makes a call worth its price.
+#define LEAST_TEXT_TOKENS 200
+// The output limit of a summary call where the job names none: summary, points and quotes.
+#define OUTPUT_FLOOR_TOKENS 1024
+
+void plan_deinit(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        free(plan->calls[i].answer);
+    free(plan->calls);
+    free(plan->calls_json);
+    *plan = (struct plan){0};
+}
+
+// A model that may reason gets its whole limit, since reasoning counts as output; a plain summary
+// gets twice what its longest form takes.
+int64_t plan_output_tokens(const struct job *job)
+{
+    const struct job_spec *spec = job->spec;
+    int64_t most = job->plan.model->max_output_tokens;
+    if (spec->max_output_tokens > 0)
+        return spec->max_output_tokens < most ? spec->max_output_tokens : most;
+    if (spec->output_schema_json || spec->reasoning_effort ||
+        job->plan.model->reasoning != REASONING_NONE)
+        return most;
+    int64_t want = 2 * (spec->max_chars + spec->points_max * 300);
+    if (want < OUTPUT_FLOOR_TOKENS)
+        want = OUTPUT_FLOOR_TOKENS;
+    return want < most ? want : most;
+}
+
+// Tokens that are left for the text of one call; may be negative.
+static int64_t room_for_text(const struct job *job)
+{
+    const struct config_model *model = job->plan.model;
+    return model->context_tokens - model->context_tokens / 100 - plan_output_tokens(job) -
+           prompt_overhead_tokens(job->spec);
+}
+
+static void add_call(struct plan *plan, enum plan_call_kind kind, int64_t from, int64_t to)
+{
+    plan->calls = own_grow(plan->calls, plan->count + 1, sizeof(struct plan_call));
+    plan->calls[plan->count++] = (struct plan_call){.kind = kind, .from = from, .to = to};
+}
+
+// Levels of combining above `first`..`count`, until one call is left.
+static void add_combining(struct plan *plan, int64_t room)
+{
+    size_t fan = room > 2 * PART_ANSWER_TOKENS ? (size_t)(room / PART_ANSWER_TOKENS) : 2;
+    size_t first = 0;
+    while (plan->count - first > 1) {
+        size_t end = plan->count;
+        for (size_t from = first; from < end; from += fan) {
+            size_t to = from + fan < end ? from + fan : end;
+            add_call(plan, PLAN_COMBINE, (int64_t)from, (int64_t)to);
+        }
+        first = end;
+    }
+}
+
+static const char *kind_name(enum plan_call_kind kind)
+{
+    return kind == PLAN_WHOLE ? "whole" : kind == PLAN_PART ? "part" : "combine";
+}
+
+static char *calls_to_json(const struct plan *plan)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    buf_add_char(&out, '[');
+    for (size_t i = 0; i < plan->count; i++)
+        buf_printf(&out, "%s{\"kind\":\"%s\",\"from\":%" PRId64 ",\"to\":%" PRId64 "}",
+                   i ? "," : "", kind_name(plan->calls[i].kind), plan->calls[i].from,
+                   plan->calls[i].to);
+    buf_add_char(&out, ']');
+    return buf_take(&out);
+}
+
+static bool kind_from_name(const char *name, enum plan_call_kind *out)
+{
+    for (int kind = PLAN_WHOLE; kind <= PLAN_COMBINE; kind++)
+        if (name && strcmp(name, kind_name((enum plan_call_kind)kind)) == 0) {
+            *out = (enum plan_call_kind)kind;
+            return true;
+        }
+    return false;
+}
+
+// Range checks: a stored plan that does not fit the text is not used.
+static bool call_fits(const struct plan *plan, const struct plan_call *call, int64_t text_chars)
+{
+    if (call->from < 0 || call->from >= call->to)
+        return false;
+    return call->to <= (call->kind == PLAN_COMBINE ? (int64_t)plan->count : text_chars);
+}
+
+static bool calls_from_json(struct plan *plan, const char *text, int64_t text_chars)
+{
+    json_t *list = json_loads(text, 0, NULL);
+    bool ok = json_is_array(list) && json_array_size(list) > 0;
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        struct plan_call call = {0};
+        ok = ok && kind_from_name(json_string_value(json_object_get(item, "kind")), &call.kind);
+        call.from = json_integer_value(json_object_get(item, "from"));
+        call.to = json_integer_value(json_object_get(item, "to"));
+        ok = ok && call_fits(plan, &call, text_chars);
+        if (ok)
+            add_call(plan, call.kind, call.from, call.to);
+    }
+    json_decref(list);
+    return ok;
+}
+
+static void advance(struct plan *plan)
+{
+    while (plan->cursor < plan->count && plan->calls[plan->cursor].answer)
+        plan->cursor++;
+}
+
+// Answers of earlier plans for the same cut by the same model, or of this very plan.
+static void keep_answers(struct job *job, const struct plan *before)
+{
+    struct plan *plan = &job->plan;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct plan_call *call = &plan->calls[i];
+        for (size_t j = 0; before && j < before->count && !call->answer; j++) {
+            const struct plan_call *old = &before->calls[j];
+            if (old->answer && old->kind == call->kind && call->kind != PLAN_COMBINE &&
+                old->from == call->from && old->to == call->to && before->model == plan->model)
+                call->answer = own_strdup(old->answer);
+        }
+    }
+    advance(plan);
+}
+
+static bool no_room(struct job *job, int64_t room)
+{
+    failure_set(&job->failure, ERR_CONTEXT_TOO_SMALL,
+                "the prompt leaves %" PRId64 " of the model's %" PRId64 " context tokens for text",
+                room > 0 ? room : 0, job->plan.model->context_tokens);
+    return false;
+}
+
+static void plan_split(struct job *job, int64_t room)
+{
+    struct chunk_list chunks = {0};
+    chunk_split(job->text, job->text_len, room, &chunks);
+    for (size_t i = 0; i < chunks.len; i++)
+        add_call(&job->plan, PLAN_PART, (int64_t)chunks.items[i].from, (int64_t)chunks.items[i].to);
+    chunk_list_deinit(&chunks);
+    add_combining(&job->plan, room);
+}
+
+static void plan_truncate(struct job *job, int64_t room)
+{
+    struct chunk_list chunks = {0};
+    chunk_split(job->text, job->text_len, room, &chunks);
+    add_call(&job->plan, PLAN_WHOLE, 0, (int64_t)chunks.items[0].to);
+    job->plan.truncated = true;
+    chunk_list_deinit(&chunks);
+}
+
+bool plan_make(struct job *job, const struct config_model *model, int32_t no, int64_t part_tokens)
+{
+    struct plan before = job->plan;
+    job->plan = (struct plan){.no = no, .model = model};
+    int64_t room = room_for_text(job);
+    if (part_tokens > 0 && part_tokens < room)
+        room = part_tokens;
+    int64_t tokens = tokens_upper(tokens_estimate(job->text, job->text_len));
+    bool ok = true;
+    if (room < LEAST_TEXT_TOKENS && tokens > room) {
+        ok = no_room(job, room);
+    } else if (tokens <= room) {
+        add_call(&job->plan, PLAN_WHOLE, 0, job->text_chars);
+    } else if (job->spec->on_too_long == TOO_LONG_FAIL) {
+        failure_set(&job->failure, ERR_CONTEXT_LENGTH,
+                    "about %" PRId64 " tokens, and the model has room for %" PRId64, tokens, room);
+        ok = false;
+    } else if (job->spec->on_too_long == TOO_LONG_TRUNCATE) {
+        plan_truncate(job, room);
+    } else {
+        plan_split(job, room);
+    }
+    job->plan.part_tokens = room;
+    job->plan.calls_json = calls_to_json(&job->plan);
+    keep_answers(job, &before);
+    plan_deinit(&before);
+    return ok;
+}
+
+static const struct config_model *model_by_name(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->model_count; i++)
+        if (strcmp(config->models[i].name, name) == 0)
+            return &config->models[i];
+    return NULL;
+}
+
+static void place_saved_parts(struct job *job)
+{
+    for (size_t i = 0; i < job->saved.part_count; i++) {
+        struct saved_part *part = &job->saved.parts[i];
+        if (part->plan_no != job->plan.no || part->call_no < 1 ||
+            (size_t)part->call_no > job->plan.count)
+            continue;
+        struct plan_call *call = &job->plan.calls[part->call_no - 1];
+        if (!call->answer) {
+            call->answer = part->answer;
+            part->answer = NULL;
+        }
+    }
+    advance(&job->plan);
+}
+
+bool plan_restore(struct job *job, const struct config *config)
+{
+    const struct saved_plan *last = NULL;
+    for (size_t i = 0; i < job->saved.plan_count; i++)
+        if (!last || job->saved.plans[i].plan_no > last->plan_no)
+            last = &job->saved.plans[i];
+    if (!last)
+        return false;
+    job->plan = (struct plan){.no = last->plan_no, .model = model_by_name(config, last->model)};
+    bool usable = job->plan.model && strcmp(last->prompt_version, PROMPT_VERSION) == 0 &&
+                  strcmp(last->text_sha256, job->text_sha256) == 0 &&
+                  calls_from_json(&job->plan, last->calls_json, job->text_chars);
+    if (!usable) { // its number is taken: the next plan gets the one after it
+        int32_t no = last->plan_no;
+        plan_deinit(&job->plan);
+        job->plan.no = no;
+        return false;
+    }
+    job->plan.stored = true;
+    job->plan.calls_json = own_strdup(last->calls_json);
+    const struct plan_call *first = &job->plan.calls[0];
+    job->plan.truncated = first->kind == PLAN_WHOLE && first->to < job->text_chars;
+    place_saved_parts(job);
+    return true;
+}
+
+void plan_call_text(const struct job *job, struct buf *out, const char **text, size_t *len)
+{
+    const struct plan_call *call = &job->plan.calls[job->plan.cursor];
+    if (call->kind != PLAN_COMBINE) {
+        size_t from = text_offset(job->text, job->text_len, (size_t)call->from);
+        size_t to = text_offset(job->text, job->text_len, (size_t)call->to);
+        *text = job->text + from;
+        *len = to - from;
+        return;
+    }
+    for (int64_t i = call->from; i < call->to; i++)
+        buf_printf(out, "Part %" PRId64 " of %" PRId64 ":\n%s\n\n", i - call->from + 1,
+                   call->to - call->from, job->plan.calls[i].answer);
+    *text = buf_str(out);
+    *len = out->len;
+}
+
+static enum step_result plan_ready(struct job *job, const struct job_now *now)
+{
+    call_restore(job);
+    if (job->plan.cursor == job->plan.count) // all answers were paid before: only the end is left
+        return judge_conclude(job, now);
+    return admit_enter(job, now);
+}
+
+static bool choose_model(struct job *job, const struct config *config,
+                         const struct config_model **out)
+{
+    const struct config_model *model =
+        config_find_model(config, job->spec->model, job->route_place);
+    if (!model) {
+        failure_set(&job->failure, ERR_UNKNOWN_MODEL, "no model or route \"%s\"", job->spec->model);
+        return false;
+    }
+    if (!model->price.known && !model->price.free) {
+        failure_set(&job->failure, ERR_NO_PRICE, "model \"%s\" has no price", model->name);
+        return false;
+    }
+    *out = model;
+    return true;
+}
+
+enum step_result step_plan(struct job *job, const struct job_event *event,
+                           const struct step_context *context)
+{
+    (void)event;
+    const struct job_now *now = context->now;
+    struct failure failure;
+    if (now->db_now_ms >= job->spec->deadline_ms && job->spec->fail_on_deadline) {
+        failure_set(&failure, ERR_EXPIRED, "the deadline has passed");
+        return job_fail(job, &failure, now);
+    }
+    if (job->plan.count == 0 && plan_restore(job, now->config))
+        return plan_ready(job, now);
+    int32_t no = job->plan.no + 1;
+    if (no > JOB_PLANS_MAX) {
+        failure_set(&failure, ERR_CONTEXT_LENGTH, "too long for the model after %d plans",
+                    JOB_PLANS_MAX);
+        return job_fail(job, &failure, now);
+    }
+    const struct config_model *model;
+    bool ok =
+        choose_model(job, now->config, &model) && plan_make(job, model, no, job->plan.part_tokens);
+    if (!ok) {
+        failure = job->failure;
+        return job_fail(job, &failure, now);
+    }
+    return plan_ready(job, now);
+}
