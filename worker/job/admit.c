@@ -83,9 +83,9 @@ static enum step_result begin_call(struct job *job, const struct step_context *c
     const struct job_now *now = context->now;
     struct call *call = &job->call;
     call->reader = reader_new(job->plan.model, job->plan.model->stream);
-    call->serial = (uint32_t)call->last_attempt_no + 1000u * (uint32_t)job->plan.cursor +
-                   1000000u * (uint32_t)job->plan.no;
-    call->sent_ms = now->now_ms;
+    call->serial = ++job->calls_begun;
+    call->sent_ms = -1;
+    call->begun_ms = now->now_ms;
     call->started_unix_ms = now->db_now_ms;
     call->first_byte_ms = call->first_token_ms = call->content_ms = call->finished_ms = -1;
     call->content_events = 0;

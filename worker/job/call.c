@@ -184,6 +184,7 @@ static enum step_result end_call(struct job *job, enum reader_end_cause cause,
     call->has_answer = true;
     reader_free(call->reader);
     call->reader = NULL;
+    job->cancel_serial = call->serial;
     call->serial = 0;
     buf_deinit(&call->body);
     return judge_answer(job, context);
@@ -212,7 +213,7 @@ static enum step_result on_clock(struct job *job, const struct step_context *con
         job_act(context, ACTION_CANCEL_CALL);
         return end_call(job, READER_END_GRACE, NULL, context);
     }
-    if (now_ms >= call->sent_ms + call->total_ms)
+    if (now_ms - call->sent_ms >= call->total_ms)
         return give_up(job, ERR_TIMEOUT_TOTAL, "no end of the answer in time", context);
     if (call->first_byte_ms < 0)
         return give_up(job, ERR_TIMEOUT_FIRST_BYTE, "no first byte in time", context);
@@ -249,7 +250,10 @@ static enum step_result on_http(struct job *job, const struct http_event *http,
 {
     struct call *call = &job->call;
     switch (http->kind) {
-    case HTTP_SENT:
+    case HTTP_SENT: // the clocks start here: before it, the edge's connect timeout rules
+        if (call->sent_ms < 0)
+            call->sent_ms = context->now->now_ms;
+        job_wake_at(job, call_deadline_ms(job));
         return STEP_WAIT;
     case HTTP_STATUS:
         reader_status(call->reader, http->status);

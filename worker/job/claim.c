@@ -93,6 +93,7 @@ enum step_result step_claim(struct job *job, const struct job_event *event,
     job->job_no = job->saved.job_no;
     job->epoch = job->saved.epoch;
     job->stop = job->saved.stop;
+    job->attempts_all = (int32_t)job->saved.attempt_count;
     switch (job->saved.verdict) {
     case CLAIM_MINE:
         return begin_claimed(job, context);

@@ -122,7 +122,9 @@ void job_free(struct job *job)
     claim_reply_deinit(&job->saved);
     if (!job->spec || job->text != job->spec->text)
         free(job->text);
-    job_spec_free(job->spec);
+    if (job->spec)
+        job_spec_deinit(job->spec);
+    free(job->spec);
     free(job->seal_tenant);
     free(job->seal_batch);
     free(job->raw);

@@ -134,6 +134,7 @@ struct call {
     struct buf body;
     char url[512];
     int64_t at_most_picousd, input_tokens_estimate, max_output_tokens;
+    int64_t begun_ms;
     int64_t sent_ms, first_byte_ms, first_token_ms, content_ms, finished_ms; // -1: not yet
     int64_t started_unix_ms;
     int64_t content_events;
@@ -202,6 +203,7 @@ struct job {
     enum step after_record; // where RECORD goes on to
     bool forbidden;         // 403 came: fails at its next admission, if the key proves good
     bool holds_slot;        // the engine counts it as in flight for its model
+    size_t counted_bytes;       // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's
     char waiting_for[16]; // last reason that was written; "" none

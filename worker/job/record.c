@@ -98,9 +98,9 @@ void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct j
     draft->attempt.response_model = if_any(answer->response_model);
     draft->attempt.request_id = if_any(answer->request_id);
     draft->attempt.finish_reason = if_any(answer->finish_reason);
-    draft->attempt.duration_ms = now->now_ms - call->sent_ms;
+    draft->attempt.duration_ms = now->now_ms - call->begun_ms;
     if (call->first_token_ms >= 0)
-        draft->attempt.ttft_ms = call->first_token_ms - call->sent_ms;
+        draft->attempt.ttft_ms = call->first_token_ms - call->begun_ms;
     price_attempt(job, &draft->attempt);
     describe_failure(job, &answer->failure);
 }
