@@ -101,6 +101,7 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
                              const struct step_context *context)
 {
     const struct job_now *now = context->now;
+    struct failure failure;
     switch (event->store->u.intended.verdict) {
     case INTENT_GO:
         job->call.last_attempt_no++;
@@ -115,6 +116,9 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
     case INTENT_NO_LEASE:
         job->not_before_ms = now->now_ms + 1000;
         return admit_enter(job, now);
+    case INTENT_REJECTED:
+        failure_set(&failure, ERR_STORE_REJECTED, "PostgreSQL refused the attempt's row");
+        return job_fail(job, &failure, now);
     }
     CHECK(false);
     return STEP_DONE;

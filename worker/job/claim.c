@@ -35,6 +35,15 @@ static enum step_result bury_conflict(struct job *job, const struct job_now *now
     return STEP_AGAIN;
 }
 
+static enum step_result bury_rejected(struct job *job, const struct job_now *now)
+{
+    failure_set(&job->failure, ERR_STORE_REJECTED, "PostgreSQL refused the job (SQLSTATE %s)",
+                job->saved.sqlstate);
+    job->bury = BURY_DEAD;
+    job_move(job, STEP_BURY, now);
+    return STEP_AGAIN;
+}
+
 static enum step_result check_text(struct job *job, const struct job_now *now)
 {
     if (text_is_blank(job->text, job->text_len)) {
@@ -104,6 +113,8 @@ enum step_result step_claim(struct job *job, const struct job_event *event,
         return end_job(job, true, context->now);
     case CLAIM_CONFLICT:
         return bury_conflict(job, context->now);
+    case CLAIM_REJECTED:
+        return bury_rejected(job, context->now);
     }
     CHECK(false);
     return STEP_DONE;

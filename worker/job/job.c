@@ -108,6 +108,7 @@ struct job *job_new_seal(struct raw_message *raw, const char *tenant, const char
     job->seal_tenant = own_strdup(tenant);
     job->seal_batch = own_strdup(batch);
     job->seal_total = total;
+    job->is_seal = true;
     return job;
 }
 
@@ -127,6 +128,7 @@ void job_free(struct job *job)
     free(job->spec);
     free(job->seal_tenant);
     free(job->seal_batch);
+    free(job->bad_id);
     free(job->raw);
     free(job);
 }
@@ -213,7 +215,7 @@ enum step_result step_new(struct job *job, const struct job_event *event,
                           const struct step_context *context)
 {
     (void)event;
-    if (job->seal_batch) {
+    if (job->is_seal) {
         job_move(job, STEP_SEAL, context->now);
         return STEP_AGAIN;
     }

@@ -179,9 +179,11 @@ struct job {
     struct job_spec *spec;    // NULL for BURY and SEAL
     struct failure failure;   // why it is buried or fails; code NONE: no reason
     enum bury_kind bury;
-    int32_t version; // of a message that is too new
-    char *seal_tenant, *seal_batch;
+    int32_t version;                // of a message that is too new
+    char *seal_tenant, *seal_batch; // of a seal, or of a buried message
+    char *bad_id;                   // of a buried message; NULL: it could not be read
     int64_t seal_total;
+    bool is_seal;
 
     int64_t serial; // of its claim
     int64_t job_no;
@@ -202,8 +204,10 @@ struct job {
     struct record_draft draft;
     enum step after_record; // where RECORD goes on to
     bool forbidden;         // 403 came: fails at its next admission, if the key proves good
-    bool holds_slot;        // the engine counts it as in flight for its model
-    size_t counted_bytes;       // what the engine has counted for it
+    const struct config_model *slot_model; // while holds_slot
+    int64_t reserved_tokens;
+    bool holds_slot;      // the engine counts it as in flight for its model
+    size_t counted_bytes; // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's
     char waiting_for[16]; // last reason that was written; "" none

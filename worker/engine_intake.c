@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+// Partitions and messages: where reading starts, how a message becomes a job, when reading pauses,
+// and how a finished job moves its partition's offset.
+//
+// A partition whose last owner ended while it read (rule 6) is read carefully: one message at a
+// time, each after a durable row that says so. A message that is there already twice is buried
+// unread.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/own.h"
+#include "engine_parts.h"
+#include "job/decode.h"
+
+// Messages of a partition that may be unfinished while the oldest of them is stuck.
+#define WINDOWS_PER_PARTITION 4
+// So often a message may be there from readers that ended.
+#define SUSPECT_TIMES 2
+
+// ------------------------------------------------------------------------------- partitions
+
+static struct partition *find_partition(const struct engine *engine, const char *topic,
+                                        int32_t number)
+{
+    for (uint32_t i = 0; i < engine->partitions.room; i++) {
+        struct partition *partition = engine->partitions.slots[i].object;
+        if (partition && partition->number == number && strcmp(partition->topic, topic) == 0)
+            return partition;
+    }
+    return NULL;
+}
+
+static void partition_free(struct partition *partition)
+{
+    for (size_t i = 0; i < partition->held_len; i++)
+        free(partition->held[i]);
+    free(partition->held);
+    offsets_deinit(&partition->offsets);
+    free(partition->topic);
+    free(partition);
+}
+
+void intake_deinit(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->partitions.room; i++)
+        if (engine->partitions.slots[i].object)
+            partition_free(engine->partitions.slots[i].object);
+}
+
+static void offered(struct engine *engine, const struct broker_event *event)
+{
+    struct partition *partition = own_alloc(sizeof(*partition));
+    partition->topic = own_strdup(event->topic);
+    partition->number = event->partition;
+    partition->committed = event->offset;
+    offsets_init(&partition->offsets);
+    partition->id = slots_add(&engine->partitions, partition);
+    engine->edges.store_ops->partition_begin(engine->edges.store, event->topic, event->partition);
+}
+
+static void revoked(struct engine *engine, const struct broker_event *event)
+{
+    struct partition *partition = find_partition(engine, event->topic, event->partition);
+    if (!partition)
+        return;
+    if (partition->begun)
+        engine->edges.store_ops->partition_clean(engine->edges.store, event->topic,
+                                                 event->partition);
+    slots_remove(&engine->partitions, partition->id);
+    partition_free(partition);
+}
+
+static void stop_partition(struct engine *engine, struct partition *partition, const char *why)
+{
+    partition->stopped = why;
+    log_event(engine->options.log, LOG_LEVEL_ERROR, "partition_stopped",
+              LOG_TEXT("topic", partition->topic), LOG_NUMBER("partition", partition->number),
+              LOG_TEXT("reason", why),
+              LOG_TEXT("suggestion", "run the worker with --accept-gap to go on from the earliest "
+                                     "message that is left"));
+}
+
+// Rule 7: where reading starts.
+static enum broker_start start_of(const struct engine *engine, const struct partition *partition,
+                                  const struct partition_reply *reply)
+{
+    if (partition->committed >= 0)
+        return BROKER_START_AT;
+    if (reply->known && !engine->options.accept_gap)
+        return BROKER_START_STOPPED;
+    if (reply->known || reply->topic_known)
+        return BROKER_START_FIRST;
+    return strcmp(engine->config->kafka.start, "latest") == 0 ? BROKER_START_LAST
+                                                              : BROKER_START_FIRST;
+}
+
+void intake_partition_known(struct engine *engine, const struct partition_reply *reply)
+{
+    struct partition *partition = find_partition(engine, reply->topic, reply->partition);
+    if (!partition || partition->begun)
+        return; // revoked meanwhile
+    enum broker_start start = start_of(engine, partition, reply);
+    if (start == BROKER_START_STOPPED)
+        stop_partition(engine, partition, "known, but its committed offset is gone");
+    partition->begun = true;
+    partition->careful = reply->unclean;
+    partition->careful_left = engine->config->worker.in_flight;
+    engine->edges.broker_ops->begin(engine->edges.broker, reply->topic, reply->partition, start,
+                                    partition->committed);
+}
+
+static void stuck(struct engine *engine, const struct broker_event *event)
+{
+    struct partition *partition = find_partition(engine, event->topic, event->partition);
+    if (partition)
+        stop_partition(engine, partition, "its committed offset is out of range");
+}
+
+const char *intake_trouble(const struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->partitions.room; i++) {
+        const struct partition *partition = engine->partitions.slots[i].object;
+        if (partition && partition->stopped)
+            return partition->stopped;
+    }
+    return NULL;
+}
+
+// ------------------------------------------------------------------------------- messages
+
+static void count_message(struct engine *engine, const char *result)
+{
+    metrics_add(engine->options.metrics, METRIC_MESSAGES, result, NULL, 1);
+}
+
+static void finish_offset(struct engine *engine, struct partition *partition, int64_t offset)
+{
+    if (offsets_finish(&partition->offsets, offset)) {
+        engine->edges.at_point(engine->edges.world, "before_store_offset");
+        engine->edges.broker_ops->store_offset(engine->edges.broker, partition->topic,
+                                               partition->number,
+                                               offsets_watermark(&partition->offsets));
+    }
+}
+
+void intake_finished(struct engine *engine, const struct job *job)
+{
+    struct partition *partition = slots_get(&engine->partitions, job->partition);
+    if (partition)
+        finish_offset(engine, partition, job->raw->message.offset);
+}
+
+static void bury(struct engine *engine, struct raw_message *raw, struct decode_out *decoded,
+                 enum bury_kind kind, struct slot_id partition)
+{
+    struct job *job = job_new_bury(raw, kind, &decoded->failure, engine_now(engine));
+    job->version = decoded->version;
+    job->seal_tenant = own_strdup(decoded->tenant);
+    job->seal_batch = own_strdup(decoded->batch);
+    job->bad_id = own_strdup(decoded->id);
+    engine_add(engine, job, partition);
+}
+
+// Takes `raw`. From here on the message is on its way to an outcome.
+static void parse(struct engine *engine, struct raw_message *raw, struct slot_id partition)
+{
+    int64_t now_ms = engine_now(engine);
+    struct decode_out out;
+    engine->edges.at_point(engine->edges.world, "parse");
+    enum decoded decoded = job_decode(&raw->message, &out);
+    switch (decoded) {
+    case DECODED_JOB:
+        count_message(engine, "job");
+        engine_add(engine, job_new(raw, decode_take_spec(&out), now_ms), partition);
+        break;
+    case DECODED_SEAL:
+        count_message(engine, "seal");
+        engine_add(engine, job_new_seal(raw, out.tenant, out.batch, out.total, now_ms), partition);
+        break;
+    case DECODED_SKIP: {
+        count_message(engine, "skipped");
+        struct partition *home = slots_get(&engine->partitions, partition);
+        if (home)
+            finish_offset(engine, home, raw->message.offset);
+        free(raw);
+        break;
+    }
+    case DECODED_LATER:
+        count_message(engine, "later");
+        bury(engine, raw, &out, BURY_LATER, partition);
+        break;
+    case DECODED_BAD:
+        count_message(engine, "bad");
+        bury(engine, raw, &out, BURY_DEAD, partition);
+        break;
+    }
+    decode_out_deinit(&out);
+}
+
+static void ask_about_next(struct engine *engine, struct partition *partition)
+{
+    if (partition->asking || partition->held_len == 0)
+        return;
+    partition->asking = true;
+    engine->edges.store_ops->suspect(engine->edges.store, partition->topic, partition->number,
+                                     partition->held[0]->message.offset);
+}
+
+static void hold_message(struct engine *engine, struct partition *partition,
+                         struct raw_message *raw)
+{
+    if (partition->held_len == partition->held_room) {
+        partition->held_room = partition->held_room ? partition->held_room * 2 : 64;
+        partition->held = own_grow(partition->held, partition->held_room, sizeof(*partition->held));
+    }
+    partition->held[partition->held_len++] = raw;
+    ask_about_next(engine, partition);
+}
+
+static struct raw_message *take_held(struct partition *partition)
+{
+    struct raw_message *raw = partition->held[0];
+    partition->held_len--;
+    memmove(partition->held, partition->held + 1, partition->held_len * sizeof(*partition->held));
+    return raw;
+}
+
+// The first window was read whole: what is still held is read as usual.
+static void trust_again(struct engine *engine, struct partition *partition, int64_t offset)
+{
+    partition->careful = false;
+    engine->edges.store_ops->suspects_clear(engine->edges.store, partition->topic,
+                                            partition->number, offset);
+    struct slot_id id = partition->id;
+    while ((partition = slots_get(&engine->partitions, id)) && partition->held_len > 0)
+        parse(engine, take_held(partition), id);
+}
+
+static void bury_poison(struct engine *engine, struct raw_message *raw, struct slot_id partition)
+{
+    struct decode_out out = {0};
+    failure_set(&out.failure, ERR_POISON, "%d workers ended while they read this message",
+                SUSPECT_TIMES);
+    count_message(engine, "bad");
+    bury(engine, raw, &out, BURY_DEAD, partition);
+}
+
+void intake_suspected(struct engine *engine, const struct store_event *event)
+{
+    struct partition *partition =
+        find_partition(engine, event->u.suspected.topic, event->u.suspected.partition);
+    if (!partition || !partition->asking || partition->held_len == 0 ||
+        partition->held[0]->message.offset != event->u.suspected.offset)
+        return; // of an earlier assignment
+    partition->asking = false;
+    struct slot_id id = partition->id;
+    struct raw_message *raw = take_held(partition);
+    int64_t offset = raw->message.offset;
+    if (event->u.suspected.times > SUSPECT_TIMES)
+        bury_poison(engine, raw, id);
+    else
+        parse(engine, raw, id);
+    partition = slots_get(&engine->partitions, id);
+    if (!partition)
+        return;
+    if (--partition->careful_left <= 0)
+        trust_again(engine, partition, offset + 1);
+    else
+        ask_about_next(engine, partition);
+}
+
+static void on_message(struct engine *engine, const struct message *message)
+{
+    struct partition *partition = find_partition(engine, message->topic, message->partition);
+    if (!partition || engine->draining)
+        return; // not ours, or not any more: it comes again to whoever owns it
+    if (!offsets_deliver(&partition->offsets, message->offset)) {
+        count_message(engine, "duplicate");
+        return;
+    }
+    struct raw_message *raw = raw_message_copy(message);
+    if (partition->careful)
+        hold_message(engine, partition, raw);
+    else
+        parse(engine, raw, partition->id);
+}
+
+void intake_broker(struct engine *engine, const struct broker_event *event)
+{
+    if (event->kind == BROKER_MESSAGE)
+        on_message(engine, event->message);
+    else if (event->kind == BROKER_OFFERED)
+        offered(engine, event);
+    else if (event->kind == BROKER_REVOKED)
+        revoked(engine, event);
+    else if (event->kind == BROKER_STUCK)
+        stuck(engine, event);
+}
+
+void intake_requeued(struct engine *engine, const struct store_event *event)
+{
+    engine->taking = false;
+    for (size_t i = 0; i < event->u.requeued.job_count; i++) {
+        struct message message = event->u.requeued.jobs[i].message;
+        if (event->u.requeued.jobs[i].job_no)
+            message.partition = -1;
+        parse(engine, raw_message_copy(&message), (struct slot_id){0});
+    }
+}
+
+// ------------------------------------------------------------------------------- pausing
+
+static bool window_is_full(const struct engine *engine)
+{
+    const struct config_worker *worker = &engine->config->worker;
+    return engine->jobs.len >= (size_t)worker->in_flight ||
+           engine->bytes >= (size_t)worker->memory_bytes / 2;
+}
+
+static bool window_has_room(const struct engine *engine)
+{
+    const struct config_worker *worker = &engine->config->worker;
+    return engine->jobs.len <= (size_t)worker->in_flight * 3 / 4 &&
+           engine->bytes <= (size_t)worker->memory_bytes * 3 / 8;
+}
+
+static bool should_pause(const struct engine *engine, const struct partition *partition)
+{
+    size_t unfinished = offsets_unfinished(&partition->offsets);
+    size_t most = (size_t)engine->config->worker.in_flight * WINDOWS_PER_PARTITION;
+    if (engine->draining || !engine->store_up || partition->held_len > 100)
+        return true;
+    if (partition->paused)
+        return !window_has_room(engine) || unfinished > most * 3 / 4;
+    return window_is_full(engine) || unfinished > most;
+}
+
+void intake_adjust(struct engine *engine)
+{
+    const struct edges *edges = &engine->edges;
+    for (uint32_t i = 0; i < engine->partitions.room; i++) {
+        struct partition *partition = engine->partitions.slots[i].object;
+        if (!partition || !partition->begun || partition->stopped)
+            continue;
+        bool pause = should_pause(engine, partition);
+        if (pause == partition->paused)
+            continue;
+        partition->paused = pause;
+        (pause ? edges->broker_ops->pause
+               : edges->broker_ops->resume)(edges->broker, partition->topic, partition->number);
+    }
+}

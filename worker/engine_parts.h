@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the engine share.
+//   engine.c         jobs: stepping, actions, ends, wake-ups, housekeeping
+//   engine_intake.c  partitions and messages: from Kafka to a job, and back to the offset
+//   engine_gate.c    admission: slots, keys, pacing
+#ifndef PRECIS_ENGINE_PARTS_H
+#define PRECIS_ENGINE_PARTS_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/slots.h"
+#include "core/keys.h"
+#include "core/offsets.h"
+#include "core/pace.h"
+#include "engine.h"
+#include "job/job.h"
+
+#define LEASE_MS        15000
+#define LEASE_MARGIN_MS 2000 // no call begins in the last two seconds of a lease
+#define RENEW_MS        3000
+#define SWEEP_MS        10000
+#define REQUEUED_MS     1000
+#define SCAN_MS         1000 // how often waiting jobs' reasons are looked at
+#define ANNOUNCE_BATCH  200
+#define REQUEUED_BATCH  50
+
+#define PRIORITIES 10
+
+struct partition {
+    struct slot_id id;
+    char *topic;
+    int32_t number;
+    struct offsets offsets;
+    bool begun, paused;
+    const char *stopped;       // why nothing is read; NULL: it is read
+    int64_t committed;         // offered offset, -1 none
+    bool careful;              // its last owner ended while reading it: one message at a time
+    bool asking;               // a suspect row is being written
+    int64_t careful_left;      // messages until it is trusted again
+    struct raw_message **held; // messages that wait for their turn in careful mode
+    size_t held_len, held_room;
+};
+
+struct gate { // of one model
+    struct list ready[PRIORITIES];
+    size_t in_flight;
+    struct pace requests, tokens;
+    int64_t tokens_per_second; // measured; 0: not yet
+};
+
+struct key_state { // of one provider
+    struct key key;
+    size_t in_flight;
+    bool checking; // GET /models is under way
+    int check_status;
+    int64_t check_again_ms;
+};
+
+struct engine {
+    struct engine_options options;
+    const struct config *config;
+    struct edges edges;
+    struct slots jobs, partitions;
+    struct list steps[STEP_COUNT];
+    struct heap wakes;
+    struct gate *gates;
+    struct key_state *keys;
+    int64_t next_serial;
+    size_t bytes; // that jobs hold
+
+    bool store_up, broker_up, draining, ever_up;
+    bool fatal;
+    char fatal_reason[200];
+    bool renewing;
+    int64_t renew_sent_ms, next_renew_ms, lease_until_ms; // monotonic; 0: no lease yet
+    int64_t db_offset_ms;                                 // db_now = now + this
+    bool sweeping, taking;
+    int64_t next_sweep_ms, next_take_ms, next_scan_ms;
+    size_t announcing;
+};
+
+int64_t engine_now(const struct engine *engine);
+int64_t engine_db_now(const struct engine *engine);
+bool engine_lease_valid(const struct engine *engine);
+// Gives the event to the job, carries out what it asks for; the job may be gone afterwards.
+void engine_step(struct engine *engine, struct job *job, const struct job_event *event);
+// A job of an intake: registers it and takes its first step.
+void engine_add(struct engine *engine, struct job *job, struct slot_id partition);
+void engine_announce(struct engine *engine, const struct announcement *list, size_t count);
+
+// engine_intake.c
+void intake_broker(struct engine *engine, const struct broker_event *event);
+void intake_partition_known(struct engine *engine, const struct partition_reply *reply);
+void intake_suspected(struct engine *engine, const struct store_event *event);
+void intake_requeued(struct engine *engine, const struct store_event *event);
+// The job is over: its offset is finished.
+void intake_finished(struct engine *engine, const struct job *job);
+// Pauses or resumes each partition as the window, the memory and the database say.
+void intake_adjust(struct engine *engine);
+void intake_deinit(struct engine *engine);
+const char *intake_trouble(const struct engine *engine);
+
+// engine_gate.c
+void gate_init(struct engine *engine);
+void gate_deinit(struct engine *engine);
+// After each step of a job: counts its slot, queues it where it is ready.
+void gate_update(struct engine *engine, struct job *job);
+// Lets pass what may pass. Returns when to look again (INT64_MAX: on an event).
+int64_t gate_pump(struct engine *engine);
+void gate_key_failed(struct engine *engine, struct job *job);
+void gate_key_succeeded(struct engine *engine, struct job *job);
+void gate_on_check(struct engine *engine, const struct http_event *event);
+// What a job in ADMIT waits for.
+const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms);
+
+#endif
