@@ -214,7 +214,7 @@ static void act_bury(struct engine *engine, struct job *job)
         .tenant = spec ? spec->tenant : job->seal_tenant,
         .batch = spec ? spec->batch : job->seal_batch,
         .job_id = spec ? spec->id : job->bad_id,
-        .revision = spec ? spec->revision : 0,
+        .revision = spec ? spec->revision : job->bad_revision,
         .version = job->version,
         .failure = &job->failure,
     };

@@ -13,6 +13,9 @@
 #include "engine_parts.h"
 #include "job/decode.h"
 
+// A message's value, and the values and members of its JSON.
+#define VALUE_BYTES (8u * 1024 * 1024)
+#define VALUE_NODES 100000
 // Messages of a partition that may be unfinished while the oldest of them is stuck.
 #define WINDOWS_PER_PARTITION 4
 // So often a message may be there from readers that ended.
@@ -151,50 +154,63 @@ void intake_finished(struct engine *engine, const struct job *job)
         finish_offset(engine, partition, job->raw->message.offset);
 }
 
-static void bury(struct engine *engine, struct raw_message *raw, struct decode_out *decoded,
+static void bury(struct engine *engine, struct raw_message *raw, const struct decode_out *out,
                  enum bury_kind kind, struct slot_id partition)
 {
-    struct job *job = job_new_bury(raw, kind, &decoded->failure, engine_now(engine));
-    job->version = decoded->version;
-    job->seal_tenant = own_strdup(decoded->tenant);
-    job->seal_batch = own_strdup(decoded->batch);
-    job->bad_id = own_strdup(decoded->id);
+    struct job *job = job_new_bury(raw, kind, &out->failure, engine_now(engine));
+    job->version = out->version;
+    job->seal_tenant = own_strdup(out->spec.tenant);
+    job->seal_batch = own_strdup(out->spec.batch);
+    job->bad_id = own_strdup(out->spec.id);
+    job->bad_revision = out->spec.revision;
     engine_add(engine, job, partition);
+}
+
+static void skip(struct engine *engine, struct raw_message *raw, struct slot_id partition)
+{
+    struct partition *home = slots_get(&engine->partitions, partition);
+    if (home)
+        finish_offset(engine, home, raw->message.offset);
+    free(raw);
+}
+
+static void begin(struct engine *engine, struct raw_message *raw, struct decode_out *out,
+                  struct slot_id partition)
+{
+    struct job_spec *spec = own_alloc(sizeof(*spec));
+    *spec = out->spec;
+    job_spec_init(&out->spec);
+    engine_add(engine, job_new(raw, spec, engine_now(engine)), partition);
 }
 
 // Takes `raw`. From here on the message is on its way to an outcome.
 static void parse(struct engine *engine, struct raw_message *raw, struct slot_id partition)
 {
-    int64_t now_ms = engine_now(engine);
+    static const char *const results[] = {[DECODED_JOB] = "job",
+                                          [DECODED_SEAL] = "seal",
+                                          [DECODED_SKIP] = "skipped",
+                                          [DECODED_LATER] = "later",
+                                          [DECODED_BAD] = "bad"};
+    const struct decode_limits limits = {
+        .value_bytes = VALUE_BYTES,
+        .text_bytes = (size_t)engine->config->documents.max_bytes,
+        .nodes = VALUE_NODES,
+    };
     struct decode_out out;
     engine->edges.at_point(engine->edges.world, "parse");
-    enum decoded decoded = job_decode(&raw->message, &out);
-    switch (decoded) {
-    case DECODED_JOB:
-        count_message(engine, "job");
-        engine_add(engine, job_new(raw, decode_take_spec(&out), now_ms), partition);
-        break;
-    case DECODED_SEAL:
-        count_message(engine, "seal");
-        engine_add(engine, job_new_seal(raw, out.tenant, out.batch, out.total, now_ms), partition);
-        break;
-    case DECODED_SKIP: {
-        count_message(engine, "skipped");
-        struct partition *home = slots_get(&engine->partitions, partition);
-        if (home)
-            finish_offset(engine, home, raw->message.offset);
-        free(raw);
-        break;
-    }
-    case DECODED_LATER:
-        count_message(engine, "later");
-        bury(engine, raw, &out, BURY_LATER, partition);
-        break;
-    case DECODED_BAD:
-        count_message(engine, "bad");
-        bury(engine, raw, &out, BURY_DEAD, partition);
-        break;
-    }
+    enum decoded decoded = job_decode(&raw->message, &limits, &out);
+    count_message(engine, results[decoded]);
+    if (decoded == DECODED_JOB)
+        begin(engine, raw, &out, partition);
+    else if (decoded == DECODED_SEAL)
+        engine_add(
+            engine,
+            job_new_seal(raw, out.spec.tenant, out.spec.batch, out.seal_total, engine_now(engine)),
+            partition);
+    else if (decoded == DECODED_SKIP)
+        skip(engine, raw, partition);
+    else
+        bury(engine, raw, &out, decoded == DECODED_LATER ? BURY_LATER : BURY_DEAD, partition);
     decode_out_deinit(&out);
 }
 
@@ -240,6 +256,7 @@ static void trust_again(struct engine *engine, struct partition *partition, int6
 static void bury_poison(struct engine *engine, struct raw_message *raw, struct slot_id partition)
 {
     struct decode_out out = {0};
+    job_spec_init(&out.spec);
     failure_set(&out.failure, ERR_POISON, "%d workers ended while they read this message",
                 SUSPECT_TIMES);
     count_message(engine, "bad");

@@ -70,7 +70,7 @@ static int64_t total_limit_ms(const struct job *job, int64_t tokens_per_second)
     return job->plan.model->provider->first_byte_ms + job->call.max_output_tokens * 1500 / speed;
 }
 
-static enum prompt_kind prompt_kind_of(enum plan_call_kind kind)
+enum prompt_kind call_prompt_kind(enum plan_call_kind kind)
 {
     return kind == PLAN_WHOLE ? PROMPT_WHOLE : kind == PLAN_PART ? PROMPT_PART : PROMPT_COMBINE;
 }
@@ -82,7 +82,7 @@ static void build_prompt(const struct job *job, const struct job_now *now, struc
     buf_init(&joined, 0);
     struct prompt_order order = {
         .spec = job->spec,
-        .kind = prompt_kind_of(job->plan.calls[job->plan.cursor].kind),
+        .kind = call_prompt_kind(job->plan.calls[job->plan.cursor].kind),
         .part = (int)job->plan.cursor + 1,
         .parts = (int)job->plan.count,
         .fence_random = now->random,

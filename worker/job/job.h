@@ -181,7 +181,8 @@ struct job {
     enum bury_kind bury;
     int32_t version;                // of a message that is too new
     char *seal_tenant, *seal_batch; // of a seal, or of a buried message
-    char *bad_id;                   // of a buried message; NULL: it could not be read
+    int64_t bad_revision;
+    char *bad_id; // of a buried message; NULL: it could not be read
     int64_t seal_total;
     bool is_seal;
 
@@ -198,8 +199,9 @@ struct job {
     struct plan plan;
     size_t route_place; // which model of the route
     struct call call;
-    int64_t not_before_ms; // monotonic: backoff; 0: none
-    int32_t attempts_all;  // of all calls, for the dead letter
+    int64_t not_before_ms;      // monotonic: backoff; 0: none
+    int32_t attempts_all;       // of all calls, for the dead letter
+    struct json_schema *schema; // of the user's own form; NULL: none
     struct summary summary;
     struct record_draft draft;
     enum step after_record; // where RECORD goes on to

@@ -26,34 +26,25 @@ static enum step_result record_then(struct job *job, enum step next,
     return STEP_WAIT;
 }
 
-static void summary_rule_of(const struct job *job, bool final, struct summary_rule *rule)
+static struct summary_rule rule_of_call(const struct job *job, size_t call_index, bool final)
 {
-    const struct plan_call *call =
-        &job->plan
-             .calls[job->plan.cursor < job->plan.count ? job->plan.cursor : job->plan.count - 1];
-    *rule = (struct summary_rule){
-        .kind = call->kind == PLAN_PART    ? PROMPT_PART
-                : call->kind == PLAN_WHOLE ? PROMPT_WHOLE
-                                           : PROMPT_COMBINE,
-        .spec = job->spec,
-        .source_chars = job->text_chars,
-        .final = final,
-    };
+    const struct plan_call *call = &job->plan.calls[call_index];
+    int64_t chars = call->kind == PLAN_COMBINE ? job->text_chars : call->to - call->from;
+    return summary_rule_of(job->spec, call_prompt_kind(call->kind), job->schema, (size_t)chars,
+                           final);
 }
 
 static void add_warning(struct summary *summary, const char *text)
 {
-    size_t room = sizeof(summary->warnings) / sizeof(summary->warnings[0]);
-    if (summary->warning_count < room)
+    if (summary->warning_count < SUMMARY_WARNINGS)
         summary->warnings[summary->warning_count++] = own_strdup(text);
 }
 
 enum step_result judge_conclude(struct job *job, const struct job_now *now)
 {
     const char *answer = job->plan.calls[job->plan.count - 1].answer;
-    struct summary_rule rule;
+    struct summary_rule rule = rule_of_call(job, job->plan.count - 1, true);
     struct failure failure;
-    summary_rule_of(job, true, &rule);
     summary_deinit(&job->summary);
     if (!summary_parse(&job->summary, &rule, answer, strlen(answer), &failure))
         return job_fail(job, &failure, now);
@@ -224,9 +215,8 @@ enum step_result judge_answer(struct job *job, const struct step_context *contex
         failure_set(&failure, ERR_OUTPUT_LIMIT, "the answer reached its limit of %lld tokens",
                     (long long)job->call.max_output_tokens);
     if (failure.code == ERR_NONE) {
-        struct summary_rule rule;
+        struct summary_rule rule = rule_of_call(job, job->plan.cursor, job->call.repaired);
         struct summary parsed = {0};
-        summary_rule_of(job, job->call.repaired, &rule);
         bool good = summary_parse(&parsed, &rule, answer->content, answer->content_len, &failure);
         summary_deinit(&parsed);
         if (good)

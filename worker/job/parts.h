@@ -47,6 +47,7 @@ int64_t plan_output_tokens(const struct job *job);
 
 // call.c
 void call_deinit(struct call *call);
+enum prompt_kind call_prompt_kind(enum plan_call_kind kind);
 // Counts what saved attempts say of the call at the cursor.
 void call_restore(struct job *job);
 // Builds body, limits and the bound of the cost for the next attempt. False: *out says why not.
