@@ -90,8 +90,10 @@ static void admit(struct engine *engine, const struct config_model *model, struc
     struct slot_id id = job->id;
     engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
     job = slots_get(&engine->jobs, id);
-    if (!job || !job->holds_slot) // it failed before its call: the request was not used
-        return pace_give_back(&gate->requests, 1);
+    if (!job || !job->holds_slot) { // it failed before its call: the request was not used
+        pace_give_back(&gate->requests, 1);
+        return;
+    }
     job->reserved_tokens = job->call.input_tokens_estimate + job->call.max_output_tokens;
     pace_take(&gate->tokens, job->reserved_tokens, now_ms);
 }

@@ -186,7 +186,9 @@ struct job {
     int64_t seal_total;
     bool is_seal;
 
-    int64_t serial; // of its claim
+    int64_t serial;         // of its claim
+    uint32_t calls_begun;   // numbers its requests
+    uint32_t cancel_serial; // of ACTION_CANCEL_CALL
     int64_t job_no;
     int32_t epoch;
     enum job_stop stop;

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model of the database.
+#include "db.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/own.h"
+
+#define ADD(db, name)                                                                              \
+    ((db)->name = own_grow((db)->name, (db)->name##_count + 1, sizeof(*(db)->name)),               \
+     memset(&(db)->name[(db)->name##_count], 0, sizeof(*(db)->name)),                              \
+     &(db)->name[(db)->name##_count++])
+
+void db_init(struct db *db, int64_t now_ms)
+{
+    *db = (struct db){.started_ms = now_ms - 1000000};
+}
+
+void db_deinit(struct db *db)
+{
+    for (size_t i = 0; i < db->jobs_count; i++) {
+        free(db->jobs[i].tenant);
+        free(db->jobs[i].batch);
+        free(db->jobs[i].id);
+        free(db->jobs[i].spec_json);
+    }
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        free(db->attempts[i].code);
+        free(db->attempts[i].answer);
+    }
+    for (size_t i = 0; i < db->plans_count; i++) {
+        free(db->plans[i].plan.model);
+        free(db->plans[i].plan.prompt_version);
+        free(db->plans[i].plan.calls_json);
+    }
+    for (size_t i = 0; i < db->parts_count; i++)
+        free(db->parts[i].answer);
+    for (size_t i = 0; i < db->letters_count; i++) {
+        free(db->letters[i].key);
+        free(db->letters[i].value);
+        free(db->letters[i].code);
+    }
+    for (size_t i = 0; i < db->partitions_count; i++)
+        free(db->partitions[i].topic);
+    for (size_t i = 0; i < db->suspects_count; i++)
+        free(db->suspects[i].topic);
+    for (size_t i = 0; i < db->documents_count; i++)
+        free(db->documents[i].text);
+    free(db->jobs);
+    free(db->attempts);
+    free(db->plans);
+    free(db->parts);
+    free(db->letters);
+    free(db->workers);
+    free(db->partitions);
+    free(db->suspects);
+    free(db->documents);
+}
+
+int64_t db_register(struct db *db, int64_t now_ms)
+{
+    struct db_worker *worker = ADD(db, workers);
+    worker->lease_until_ms = now_ms + DB_LEASE_MS;
+    worker->unbroken_since_ms = now_ms;
+    return (int64_t)db->workers_count;
+}
+
+static struct db_worker *worker_of(const struct db *db, int64_t worker)
+{
+    CHECK(worker > 0 && (size_t)worker <= db->workers_count);
+    return &db->workers[worker - 1];
+}
+
+static bool has_lease(const struct db *db, int64_t worker, int64_t now_ms)
+{
+    const struct db_worker *row = worker_of(db, worker);
+    return !row->ended && row->lease_until_ms > now_ms;
+}
+
+const char *db_document(const struct db *db, const char *sha256)
+{
+    for (size_t i = 0; i < db->documents_count; i++)
+        if (strcmp(db->documents[i].sha256, sha256) == 0)
+            return db->documents[i].text;
+    return NULL;
+}
+
+void db_add_document(struct db *db, const char *sha256, const char *text)
+{
+    if (db_document(db, sha256))
+        return;
+    struct db_document *document = ADD(db, documents);
+    memcpy(document->sha256, sha256, 65);
+    document->text = own_strdup(text);
+}
+
+// ------------------------------------------------------------------------------- claim
+
+static bool same_name(const struct db_job *job, const char *tenant, const char *batch,
+                      const char *id)
+{
+    return strcmp(job->id, id) == 0 && strcmp(job->batch, batch) == 0 &&
+           strcmp(job->tenant, tenant) == 0;
+}
+
+struct db_job *db_find_job(const struct db *db, const char *tenant, const char *batch,
+                           const char *id, int64_t revision)
+{
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].revision == revision && same_name(&db->jobs[i], tenant, batch, id))
+            return &db->jobs[i];
+    return NULL;
+}
+
+static struct db_job *newest(const struct db *db, const struct db_claim *claim)
+{
+    struct db_job *best = NULL;
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (same_name(&db->jobs[i], claim->tenant, claim->batch, claim->id) &&
+            (!best || db->jobs[i].revision > best->revision))
+            best = &db->jobs[i];
+    return best;
+}
+
+static void supersede_older(struct db *db, const struct db_claim *claim)
+{
+    for (size_t i = 0; i < db->jobs_count; i++) {
+        struct db_job *job = &db->jobs[i];
+        if (same_name(job, claim->tenant, claim->batch, claim->id) &&
+            job->revision < claim->revision && job->outcomes == 0)
+            job->stop = STOP_SUPERSEDED;
+    }
+}
+
+static struct db_job *insert_job(struct db *db, const struct db_claim *claim)
+{
+    struct db_job *job = ADD(db, jobs);
+    job->job_no = (int64_t)db->jobs_count;
+    job->tenant = own_strdup(claim->tenant);
+    job->batch = own_strdup(claim->batch);
+    job->id = own_strdup(claim->id);
+    job->revision = claim->revision;
+    memcpy(job->content_hash, claim->content_hash, 32);
+    job->spec_json = own_strdup(claim->spec_json);
+    if (claim->document_text)
+        db_add_document(db, claim->document_sha256, claim->document_text);
+    return job;
+}
+
+// What makes taking over another worker's claim safe (DESIGN.md, rule 1).
+static bool can_take_over(const struct db *db, int64_t from, int64_t taker, int64_t now_ms)
+{
+    return !has_lease(db, from, now_ms) && now_ms - db->started_ms >= DB_LEASE_MS &&
+           now_ms - worker_of(db, taker)->unbroken_since_ms >= DB_LEASE_MS;
+}
+
+static void doubt_sent_attempts(struct db *db, int64_t job_no)
+{
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        struct db_attempt *attempt = &db->attempts[i];
+        if (attempt->job_no != job_no || attempt->outcome != ATTEMPT_SENT)
+            continue;
+        attempt->outcome = ATTEMPT_IN_DOUBT;
+        attempt->source = COST_IN_DOUBT;
+        attempt->cost_picousd = -1;
+    }
+}
+
+static void reply_saved(const struct db *db, const struct db_job *job, struct claim_reply *out)
+{
+    out->plans = own_array(db->plans_count, sizeof(*out->plans));
+    out->parts = own_array(db->parts_count, sizeof(*out->parts));
+    out->attempts = own_array(db->attempts_count, sizeof(*out->attempts));
+    for (size_t i = 0; i < db->plans_count; i++) {
+        const struct saved_plan *plan = &db->plans[i].plan;
+        if (db->plans[i].job_no != job->job_no)
+            continue;
+        struct saved_plan *copy = &out->plans[out->plan_count++];
+        *copy = *plan;
+        copy->model = own_strdup(plan->model);
+        copy->prompt_version = own_strdup(plan->prompt_version);
+        copy->calls_json = own_strdup(plan->calls_json);
+    }
+    for (size_t i = 0; i < db->parts_count; i++)
+        if (db->parts[i].job_no == job->job_no)
+            out->parts[out->part_count++] = (struct saved_part){
+                db->parts[i].plan_no, db->parts[i].call_no, own_strdup(db->parts[i].answer)};
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        const struct db_attempt *attempt = &db->attempts[i];
+        if (attempt->job_no == job->job_no)
+            out->attempts[out->attempt_count++] = (struct saved_attempt){
+                attempt->plan_no, attempt->call_no,          attempt->attempt_no,
+                attempt->outcome, own_strdup(attempt->code), own_strdup(attempt->answer)};
+    }
+}
+
+static void take(struct db *db, struct db_job *job, int64_t worker, int64_t serial)
+{
+    job->worker = worker;
+    job->serial = serial;
+    job->epoch++;
+    doubt_sent_attempts(db, job->job_no);
+}
+
+static enum claim_verdict claim_existing(struct db *db, int64_t worker, int64_t now_ms,
+                                         const struct db_claim *claim, struct db_job *job)
+{
+    if (memcmp(job->content_hash, claim->content_hash, 32) != 0)
+        return CLAIM_CONFLICT;
+    if (job->outcomes > 0)
+        return CLAIM_FINISHED;
+    if (job->worker == worker && job->serial == claim->serial)
+        return CLAIM_MINE;
+    if (job->worker == 0) {
+        take(db, job, worker, claim->serial);
+        return CLAIM_MINE;
+    }
+    if (!can_take_over(db, job->worker, worker, now_ms))
+        return CLAIM_HELD;
+    job->crashes++;
+    take(db, job, worker, claim->serial);
+    return CLAIM_MINE;
+}
+
+void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_claim *claim,
+              struct claim_reply *out)
+{
+    *out = (struct claim_reply){.verdict = CLAIM_HELD};
+    struct db_job *job = db_find_job(db, claim->tenant, claim->batch, claim->id, claim->revision);
+    const struct db_job *top = newest(db, claim);
+    if (!job && top && top->revision > claim->revision) {
+        out->verdict = CLAIM_STALE;
+        return;
+    }
+    if (!job) {
+        supersede_older(db, claim);
+        job = insert_job(db, claim);
+    }
+    out->verdict = has_lease(db, worker, now_ms) || job->outcomes > 0 ||
+                           memcmp(job->content_hash, claim->content_hash, 32) != 0
+                       ? claim_existing(db, worker, now_ms, claim, job)
+                       : CLAIM_HELD;
+    if (out->verdict == CLAIM_CONFLICT)
+        return;
+    out->job_no = job->job_no;
+    out->epoch = job->epoch;
+    out->crashes = job->crashes;
+    out->stop = job->stop;
+    if (out->verdict == CLAIM_MINE)
+        reply_saved(db, job, out);
+}
+
+enum lookup_verdict db_look_up(const struct db *db, int64_t worker, int64_t now_ms, int64_t job_no)
+{
+    const struct db_job *job = &db->jobs[job_no - 1];
+    if (job->outcomes > 0)
+        return LOOKUP_FINISHED;
+    if (job->worker == 0 || can_take_over(db, job->worker, worker, now_ms))
+        return LOOKUP_FREE;
+    return LOOKUP_HELD;
+}
+
+// ------------------------------------------------------------------------------- intent
+
+static struct db_attempt *find_attempt(const struct db *db, int64_t job_no, int32_t plan_no,
+                                       int32_t call_no, int32_t attempt_no)
+{
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        struct db_attempt *attempt = &db->attempts[i];
+        if (attempt->job_no == job_no && attempt->plan_no == plan_no &&
+            attempt->call_no == call_no && attempt->attempt_no == attempt_no)
+            return attempt;
+    }
+    return NULL;
+}
+
+static void insert_plan(struct db *db, const struct intent_request *request)
+{
+    const struct plan_row *row = request->plan;
+    for (size_t i = 0; row && i < db->plans_count; i++)
+        if (db->plans[i].job_no == request->job_no && db->plans[i].plan.plan_no == row->plan_no)
+            row = NULL;
+    if (!row)
+        return;
+    struct db_plan *plan = ADD(db, plans);
+    plan->job_no = request->job_no;
+    plan->plan = (struct saved_plan){
+        .plan_no = row->plan_no,
+        .model = own_strdup(row->model),
+        .prompt_version = own_strdup(row->prompt_version),
+        .calls_json = own_strdup(row->calls_json),
+    };
+    memcpy(plan->plan.text_sha256, row->text_sha256, 65);
+}
+
+enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
+                              const struct intent_request *request, enum job_stop *out_stop)
+{
+    struct db_job *job = &db->jobs[request->job_no - 1];
+    *out_stop = STOP_NONE;
+    struct db_attempt *attempt =
+        find_attempt(db, request->job_no, request->plan_no, request->call_no, request->attempt_no);
+    bool mine = job->worker == worker && job->epoch == request->epoch;
+    if (!mine && !db->switches.no_fence)
+        return INTENT_FENCED;
+    if (attempt && attempt->worker == worker && attempt->epoch == request->epoch)
+        return INTENT_GO; // applied before, and its answer was lost
+    if (job->stop != STOP_NONE) {
+        *out_stop = job->stop;
+        return INTENT_STOPPED;
+    }
+    if (!has_lease(db, worker, now_ms) && !db->switches.no_fence)
+        return INTENT_NO_LEASE;
+    insert_plan(db, request);
+    if (db->switches.no_write_ahead || attempt)
+        return INTENT_GO;
+    attempt = ADD(db, attempts);
+    *attempt = (struct db_attempt){
+        .job_no = request->job_no,
+        .plan_no = request->plan_no,
+        .call_no = request->call_no,
+        .attempt_no = request->attempt_no,
+        .epoch = request->epoch,
+        .worker = worker,
+        .outcome = ATTEMPT_SENT,
+        .cost_picousd = -1,
+        .at_most_picousd = request->at_most_picousd,
+        .source = COST_IN_DOUBT,
+    };
+    return INTENT_GO;
+}
+
+// ------------------------------------------------------------------------------- record
+
+static void record_attempt(struct db *db, int64_t worker, const struct record_request *request)
+{
+    const struct attempt_result *result = request->attempt;
+    struct db_attempt *attempt =
+        find_attempt(db, request->job_no, result->plan_no, result->call_no, result->attempt_no);
+    if (!attempt) {
+        attempt = ADD(db, attempts);
+        *attempt = (struct db_attempt){.job_no = request->job_no,
+                                       .plan_no = result->plan_no,
+                                       .call_no = result->call_no,
+                                       .attempt_no = result->attempt_no,
+                                       .epoch = request->epoch,
+                                       .worker = worker};
+    }
+    free(attempt->code);
+    free(attempt->answer);
+    attempt->outcome = result->outcome;
+    attempt->code = own_strdup(result->error_code);
+    attempt->answer = own_strdup(result->answer);
+    attempt->cost_picousd = result->cost_picousd;
+    attempt->at_most_picousd = result->at_most_picousd;
+    attempt->source = result->cost_source;
+}
+
+static void record_part(struct db *db, const struct record_request *request)
+{
+    for (size_t i = 0; i < db->parts_count; i++)
+        if (db->parts[i].job_no == request->job_no &&
+            db->parts[i].plan_no == request->part->plan_no &&
+            db->parts[i].call_no == request->part->call_no)
+            return;
+    struct db_part *part = ADD(db, parts);
+    *part = (struct db_part){request->job_no, request->part->plan_no, request->part->call_no,
+                             own_strdup(request->part->answer)};
+}
+
+static struct db_letter *add_letter(struct db *db, enum announcement_kind kind, int64_t now_ms)
+{
+    struct db_letter *letter = ADD(db, letters);
+    letter->id = (int64_t)db->letters_count;
+    letter->kind = kind;
+    letter->partition = -1;
+    letter->at_ms = now_ms;
+    return letter;
+}
+
+static void store_outcome(struct db *db, struct db_job *job, int64_t worker, int64_t now_ms,
+                          const struct record_request *request, int64_t *out_letters,
+                          size_t *out_count)
+{
+    job->outcomes++;
+    job->state = request->outcome->state;
+    job->outcome_epoch = request->epoch;
+    job->outcome_worker = worker;
+    job->requeued = false;
+    if (request->outcome->announce) {
+        struct db_letter *letter = add_letter(db, ANNOUNCE_RESULT, now_ms);
+        letter->key = own_strdup(job->id);
+        out_letters[(*out_count)++] = letter->id;
+    }
+    if (request->outcome->dead_letter) {
+        struct db_letter *letter = add_letter(db, ANNOUNCE_DEAD_LETTER, now_ms);
+        letter->key = own_strdup(job->id);
+        letter->code = own_strdup(request->outcome->error_code);
+        out_letters[(*out_count)++] = letter->id;
+    }
+}
+
+enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
+                              const struct record_request *request, int64_t *out_letters,
+                              size_t *out_count)
+{
+    struct db_job *job = &db->jobs[request->job_no - 1];
+    *out_count = 0;
+    if (request->attempt)
+        record_attempt(db, worker, request);
+    if (request->part)
+        record_part(db, request);
+    if (!request->outcome)
+        return RECORD_DONE;
+    bool mine = job->worker == worker && job->epoch == request->epoch;
+    if (job->outcomes > 0 && !db->switches.no_idempotence)
+        return job->outcome_worker == worker && job->outcome_epoch == request->epoch
+                   ? RECORD_DONE
+                   : RECORD_FENCED;
+    if (!mine && !db->switches.no_fence)
+        return RECORD_FENCED;
+    store_outcome(db, job, worker, now_ms, request, out_letters, out_count);
+    return RECORD_DONE;
+}
+
+// ------------------------------------------------------------------------------- the rest
+
+struct db_letter *db_find_letter(const struct db *db, int64_t id)
+{
+    return id > 0 && (size_t)id <= db->letters_count ? &db->letters[id - 1] : NULL;
+}
+
+int64_t db_bury(struct db *db, int64_t now_ms, const struct bury_request *request)
+{
+    const struct message *message = request->message;
+    for (size_t i = 0; i < db->letters_count; i++)
+        if (db->letters[i].partition == message->partition &&
+            db->letters[i].offset == message->offset)
+            return 0;
+    struct db_letter *letter = add_letter(db, ANNOUNCE_DEAD_LETTER, now_ms);
+    letter->partition = message->partition;
+    letter->offset = message->offset;
+    letter->later = request->kind == BURY_LATER;
+    letter->announced = letter->later;
+    letter->key = own_strdup(request->job_id);
+    letter->code = own_strdup(err_code_text(request->failure->code));
+    return letter->later ? 0 : letter->id;
+}
+
+void db_announced(struct db *db, int64_t id)
+{
+    struct db_letter *letter = db_find_letter(db, id);
+    if (letter)
+        letter->announced = true;
+}
+
+void db_partition_begin(struct db *db, int64_t worker, const char *topic, int32_t partition,
+                        struct partition_reply *out)
+{
+    *out = (struct partition_reply){.topic = own_strdup(topic), .partition = partition};
+    struct db_partition *mine = NULL;
+    for (size_t i = 0; i < db->partitions_count; i++) {
+        struct db_partition *row = &db->partitions[i];
+        if (strcmp(row->topic, topic) != 0)
+            continue;
+        out->topic_known = true;
+        if (row->partition == partition)
+            mine = row;
+    }
+    if (mine) {
+        out->known = true;
+        out->unclean = !mine->clean && mine->worker != worker;
+    } else {
+        mine = ADD(db, partitions);
+        mine->topic = own_strdup(topic);
+        mine->partition = partition;
+    }
+    mine->worker = worker;
+    mine->clean = false;
+}
+
+void db_partition_clean(struct db *db, int64_t worker, const char *topic, int32_t partition)
+{
+    for (size_t i = 0; i < db->partitions_count; i++) {
+        struct db_partition *row = &db->partitions[i];
+        if (row->worker == worker && row->partition == partition && strcmp(row->topic, topic) == 0)
+            row->clean = true;
+    }
+}
+
+int32_t db_suspect(struct db *db, const char *topic, int32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < db->suspects_count; i++) {
+        struct db_suspect *row = &db->suspects[i];
+        if (row->partition == partition && row->offset == offset && strcmp(row->topic, topic) == 0)
+            return ++row->times;
+    }
+    struct db_suspect *row = ADD(db, suspects);
+    *row = (struct db_suspect){own_strdup(topic), partition, offset, 1};
+    return 1;
+}
+
+void db_suspects_clear(struct db *db, const char *topic, int32_t partition, int64_t below)
+{
+    for (size_t i = 0; i < db->suspects_count; i++) {
+        struct db_suspect *row = &db->suspects[i];
+        if (row->partition == partition && row->offset < below && strcmp(row->topic, topic) == 0)
+            row->offset = -1;
+    }
+}
+
+bool db_renew(struct db *db, int64_t worker, int64_t now_ms)
+{
+    struct db_worker *row = worker_of(db, worker);
+    bool broken = row->lease_until_ms <= now_ms;
+    if (broken)
+        row->unbroken_since_ms = now_ms;
+    row->lease_until_ms = now_ms + DB_LEASE_MS;
+    return broken;
+}
+
+void db_release(struct db *db, int64_t worker)
+{
+    worker_of(db, worker)->ended = true;
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].worker == worker && db->jobs[i].outcomes == 0)
+            db->jobs[i].worker = 0;
+}
+
+size_t db_take_requeued(struct db *db, int64_t worker, int64_t now_ms, int64_t *out, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < db->jobs_count && count < room; i++) {
+        struct db_job *job = &db->jobs[i];
+        bool taken = job->requeued_by != 0 && has_lease(db, job->requeued_by, now_ms);
+        if (!job->requeued || taken)
+            continue;
+        job->requeued_by = worker;
+        out[count++] = job->job_no;
+    }
+    return count;
+}

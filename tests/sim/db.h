@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model of what PostgreSQL holds for precis, and of what each unit of the store does to it. The
+// semantics are those of io/store.h; the differential test holds this model against the real one.
+// Each function is one transaction: it happens whole or not at all.
+#ifndef PRECIS_SIM_DB_H
+#define PRECIS_SIM_DB_H
+
+#include "core/seams.h"
+
+// Protections that a test may switch off, to see that their absence is found.
+struct db_switches {
+    bool no_fence;       // epochs are not looked at
+    bool no_write_ahead; // intents leave no row
+    bool no_idempotence; // an outcome is stored although one is there
+};
+
+struct db_job {
+    int64_t job_no; // index + 1
+    char *tenant, *batch, *id;
+    int64_t revision;
+    unsigned char content_hash[32];
+    char *spec_json;
+    // its claim
+    int64_t worker; // 0: none
+    int64_t serial;
+    int32_t epoch, crashes;
+    enum job_stop stop;
+    bool requeued;
+    int64_t requeued_by;
+    // its outcome
+    int outcomes; // that were stored
+    enum job_state state;
+    int32_t outcome_epoch;
+    int64_t outcome_worker;
+};
+
+struct db_attempt {
+    int64_t job_no;
+    int32_t plan_no, call_no, attempt_no, epoch;
+    int64_t worker;
+    enum attempt_outcome outcome;
+    char *code, *answer;
+    int64_t cost_picousd, at_most_picousd;
+    enum cost_source source;
+};
+
+struct db_plan {
+    int64_t job_no;
+    struct saved_plan plan;
+};
+
+struct db_part {
+    int64_t job_no;
+    int32_t plan_no, call_no;
+    char *answer;
+};
+
+struct db_letter { // a dead letter, an outbox row or a message for later
+    int64_t id;
+    enum announcement_kind kind;
+    bool later;
+    char *key, *value, *code;
+    int32_t partition; // -1: of a job
+    int64_t offset;
+    bool announced;
+    int64_t at_ms;
+};
+
+struct db_worker {
+    int64_t lease_until_ms, unbroken_since_ms;
+    bool ended;
+};
+
+struct db_partition {
+    char *topic;
+    int32_t partition;
+    int64_t worker;
+    bool clean;
+};
+
+struct db_suspect {
+    char *topic;
+    int32_t partition;
+    int64_t offset;
+    int32_t times;
+};
+
+struct db_document {
+    char sha256[65];
+    char *text;
+};
+
+#define DB_LIST(type, name)                                                                        \
+    struct type *name;                                                                             \
+    size_t name##_count
+
+struct db {
+    struct db_switches switches;
+    int64_t started_ms; // of the server
+    DB_LIST(db_job, jobs);
+    DB_LIST(db_attempt, attempts);
+    DB_LIST(db_plan, plans);
+    DB_LIST(db_part, parts);
+    DB_LIST(db_letter, letters);
+    DB_LIST(db_worker, workers);
+    DB_LIST(db_partition, partitions);
+    DB_LIST(db_suspect, suspects);
+    DB_LIST(db_document, documents);
+};
+
+#define DB_LEASE_MS 15000
+
+void db_init(struct db *db, int64_t now_ms);
+void db_deinit(struct db *db);
+// Returns the worker's number; its lease runs from now.
+int64_t db_register(struct db *db, int64_t now_ms);
+void db_add_document(struct db *db, const char *sha256, const char *text);
+
+// What of a job message the claim keeps.
+struct db_claim {
+    const char *tenant, *batch, *id;
+    int64_t revision;
+    const unsigned char *content_hash;
+    const char *spec_json, *document_sha256, *document_text; // text NULL: none to store
+    int64_t serial;
+};
+
+// The reply's arrays are the caller's.
+void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_claim *claim,
+              struct claim_reply *out);
+enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
+                              const struct intent_request *request, enum job_stop *out_stop);
+// Announcements: ids of the letters it made, at most 2.
+enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
+                              const struct record_request *request, int64_t *out_letters,
+                              size_t *out_count);
+enum lookup_verdict db_look_up(const struct db *db, int64_t worker, int64_t now_ms, int64_t job_no);
+// The id of its letter; 0 where it was there already, or is for later.
+int64_t db_bury(struct db *db, int64_t now_ms, const struct bury_request *request);
+void db_partition_begin(struct db *db, int64_t worker, const char *topic, int32_t partition,
+                        struct partition_reply *out);
+void db_partition_clean(struct db *db, int64_t worker, const char *topic, int32_t partition);
+int32_t db_suspect(struct db *db, const char *topic, int32_t partition, int64_t offset);
+void db_suspects_clear(struct db *db, const char *topic, int32_t partition, int64_t below);
+// True: the lease had ended.
+bool db_renew(struct db *db, int64_t worker, int64_t now_ms);
+void db_release(struct db *db, int64_t worker);
+void db_announced(struct db *db, int64_t id);
+const char *db_document(const struct db *db, const char *sha256);
+// Jobs to run again: numbers into `out`, at most `room`.
+size_t db_take_requeued(struct db *db, int64_t worker, int64_t now_ms, int64_t *out, size_t room);
+
+struct db_job *db_find_job(const struct db *db, const char *tenant, const char *batch,
+                           const char *id, int64_t revision);
+struct db_letter *db_find_letter(const struct db *db, int64_t id);
+
+#endif

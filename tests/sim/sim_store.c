@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connection to the simulated database. Requests wait in order; every few milliseconds a group
+// of them is applied, and its answers travel back.
+#include "sim_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/own.h"
+#include "core/spec.h"
+
+enum op_kind {
+    OP_CLAIM,
+    OP_INTEND,
+    OP_RECORD,
+    OP_LOOK_UP,
+    OP_BURY,
+    OP_ANNOUNCED,
+    OP_FETCH,
+    OP_SEAL,
+    OP_BEGIN,
+    OP_CLEAN,
+    OP_SUSPECT,
+    OP_CLEAR,
+    OP_RENEW,
+    OP_SWEEP,
+    OP_TAKE,
+    OP_RELEASE,
+};
+
+#define OP_TEXTS 12
+
+// A request that is kept: one struct for all kinds, with its strings.
+struct op {
+    enum op_kind kind;
+    struct slot_id owner;
+    int64_t number; // job_no, offset, letter or limit
+    int32_t partition;
+    char *texts[OP_TEXTS];
+    size_t text_count;
+    struct db_claim claim;
+    unsigned char hash[32];
+    struct intent_request intent;
+    struct plan_row plan;
+    struct record_request record;
+    struct attempt_result attempt;
+    struct part_row part;
+    struct outcome_row outcome;
+    struct bury_request bury;
+    struct message message;
+    struct failure failure;
+};
+
+struct sim_store {
+    struct world *world;
+    struct db *db;
+    int64_t worker;
+    void (*on_event)(void *context, const struct store_event *event);
+    void *context;
+    struct op **ops; // waiting, oldest first
+    size_t op_count;
+    bool up, dead, muted, flushing, lose_next;
+    int64_t away_until_ms;
+    int on_the_way; // events of the world that still point here
+};
+
+static char *keep(struct op *op, const char *text)
+{
+    if (!text)
+        return NULL;
+    CHECK(op->text_count < OP_TEXTS);
+    return op->texts[op->text_count++] = own_strdup(text);
+}
+
+static void op_free(struct op *op)
+{
+    for (size_t i = 0; i < op->text_count; i++)
+        free(op->texts[i]);
+    free(op);
+}
+
+// ------------------------------------------------------------------------------- answers
+
+static void emit(struct sim_store *store, struct store_event *event)
+{
+    if (!store->dead)
+        store->on_event(store->context, event);
+}
+
+static void announcement_of(const struct db_letter *letter, struct announcement *out)
+{
+    *out = (struct announcement){.kind = letter->kind, .id = letter->id};
+    out->message.key = letter->key;
+    out->message.key_len = letter->key ? strlen(letter->key) : 0;
+}
+
+static void answer_claim(struct sim_store *store, const struct op *op)
+{
+    struct claim_reply reply;
+    struct store_event event = {.kind = STORE_CLAIMED, .owner = op->owner};
+    db_claim(store->db, store->worker, store->world->now_ms, &op->claim, &reply);
+    event.u.claimed = &reply;
+    emit(store, &event);
+    claim_reply_deinit(&reply); // empty where the engine took it
+}
+
+static void answer_intend(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_INTENDED, .owner = op->owner};
+    event.u.intended.verdict = db_intend(store->db, store->worker, store->world->now_ms,
+                                         &op->intent, &event.u.intended.stop);
+    emit(store, &event);
+}
+
+static void answer_record(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_RECORDED, .owner = op->owner};
+    int64_t letters[2];
+    size_t count;
+    event.u.recorded.verdict =
+        db_record(store->db, store->worker, store->world->now_ms, &op->record, letters, &count);
+    struct announcement announcements[2];
+    for (size_t i = 0; i < count; i++)
+        announcement_of(db_find_letter(store->db, letters[i]), &announcements[i]);
+    event.u.recorded.announcements = announcements;
+    event.u.recorded.announcement_count = count;
+    emit(store, &event);
+}
+
+static void answer_bury(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_BURIED, .owner = op->owner};
+    struct announcement announcement;
+    int64_t id = db_bury(store->db, store->world->now_ms, &op->bury);
+    if (id) {
+        announcement_of(db_find_letter(store->db, id), &announcement);
+        event.u.buried.announcement = &announcement;
+    }
+    emit(store, &event);
+}
+
+static void answer_sweep(struct sim_store *store)
+{
+    struct db *db = store->db;
+    struct announcement *list = own_array(db->letters_count, sizeof(*list));
+    size_t count = 0;
+    for (size_t i = 0; i < db->letters_count; i++)
+        if (!db->letters[i].announced && store->world->now_ms - db->letters[i].at_ms > 10000)
+            announcement_of(&db->letters[i], &list[count++]);
+    struct store_event event = {.kind = STORE_SWEPT};
+    event.u.swept.announcements = list;
+    event.u.swept.announcement_count = count;
+    emit(store, &event);
+    free(list);
+}
+
+static void answer_take(struct sim_store *store)
+{
+    struct db *db = store->db;
+    int64_t numbers[50];
+    struct requeued_job jobs[50];
+    size_t count = db_take_requeued(db, store->worker, store->world->now_ms, numbers, 50);
+    for (size_t i = 0; i < count; i++) {
+        const char *spec = db->jobs[numbers[i] - 1].spec_json;
+        jobs[i] = (struct requeued_job){.job_no = numbers[i]};
+        jobs[i].message = (struct message){
+            .topic = "jobs", .partition = -1, .value = spec, .value_len = strlen(spec)};
+    }
+    struct store_event event = {.kind = STORE_REQUEUED};
+    event.u.requeued.jobs = jobs;
+    event.u.requeued.job_count = count;
+    emit(store, &event);
+}
+
+static void answer_begin(struct sim_store *store, const struct op *op)
+{
+    struct partition_reply reply;
+    struct store_event event = {.kind = STORE_PARTITION};
+    db_partition_begin(store->db, store->worker, op->texts[0], op->partition, &reply);
+    event.u.partition = &reply;
+    emit(store, &event);
+    free(reply.topic);
+}
+
+static void answer_suspect(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_SUSPECTED};
+    event.u.suspected.topic = op->texts[0];
+    event.u.suspected.partition = op->partition;
+    event.u.suspected.offset = op->number;
+    event.u.suspected.times = db_suspect(store->db, op->texts[0], op->partition, op->number);
+    emit(store, &event);
+}
+
+static void answer_renew(struct sim_store *store)
+{
+    struct store_event event = {.kind = STORE_RENEWED};
+    event.u.renewed.broken = db_renew(store->db, store->worker, store->world->now_ms);
+    event.u.renewed.db_now_ms = SIM_START_UNIX_MS + store->world->now_ms;
+    emit(store, &event);
+}
+
+static void answer_fetch(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_FETCHED, .owner = op->owner};
+    event.u.fetched.text = db_document(store->db, op->texts[0]);
+    if (event.u.fetched.text)
+        event.u.fetched.text_len = strlen(event.u.fetched.text);
+    emit(store, &event);
+}
+
+static void apply(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.owner = op->owner};
+    switch (op->kind) {
+    case OP_CLAIM:
+        answer_claim(store, op);
+        break;
+    case OP_INTEND:
+        answer_intend(store, op);
+        break;
+    case OP_RECORD:
+        answer_record(store, op);
+        break;
+    case OP_LOOK_UP:
+        event.kind = STORE_LOOKED_UP;
+        event.u.looked_up.verdict =
+            db_look_up(store->db, store->worker, store->world->now_ms, op->number);
+        emit(store, &event);
+        break;
+    case OP_BURY:
+        answer_bury(store, op);
+        break;
+    case OP_ANNOUNCED:
+        db_announced(store->db, op->number);
+        break;
+    case OP_FETCH:
+        answer_fetch(store, op);
+        break;
+    case OP_SEAL:
+        event.kind = STORE_SEALED;
+        emit(store, &event);
+        break;
+    case OP_BEGIN:
+        answer_begin(store, op);
+        break;
+    case OP_CLEAN:
+        db_partition_clean(store->db, store->worker, op->texts[0], op->partition);
+        break;
+    case OP_SUSPECT:
+        answer_suspect(store, op);
+        break;
+    case OP_CLEAR:
+        db_suspects_clear(store->db, op->texts[0], op->partition, op->number);
+        break;
+    case OP_RENEW:
+        answer_renew(store);
+        break;
+    case OP_SWEEP:
+        answer_sweep(store);
+        break;
+    case OP_TAKE:
+        answer_take(store);
+        break;
+    case OP_RELEASE:
+        db_release(store->db, store->worker);
+        event.kind = STORE_RELEASED;
+        emit(store, &event);
+        break;
+    }
+}
+
+// ------------------------------------------------------------------------------- time
+
+static void flush(void *context, void *data);
+
+static void free_if_gone(struct sim_store *store)
+{
+    if (store->dead && store->on_the_way == 0) {
+        free(store->ops);
+        free(store);
+    }
+}
+
+static void schedule_flush(struct sim_store *store, int64_t delay_ms)
+{
+    if (store->flushing)
+        return;
+    store->flushing = true;
+    store->on_the_way++;
+    world_after(store->world, delay_ms, flush, store, NULL);
+}
+
+static void set_up(struct sim_store *store, bool up)
+{
+    if (store->up == up)
+        return;
+    store->up = up;
+    struct store_event event = {.kind = up ? STORE_UP : STORE_DOWN};
+    world_trace(store->world, "worker %d: database %s", (int)store->worker, up ? "up" : "away");
+    emit(store, &event);
+}
+
+// The group is applied, but its answers never come: it waits to be applied again.
+static void apply_unheard(struct sim_store *store, size_t count)
+{
+    void (*heard)(void *, const struct store_event *) = store->on_event;
+    world_trace(store->world, "worker %d: answers of %zu committed requests are lost",
+                (int)store->worker, count);
+    store->lose_next = false;
+    bool dead = store->dead;
+    store->dead = true; // emit says nothing
+    for (size_t i = 0; i < count; i++)
+        apply(store, store->ops[i]);
+    store->dead = dead;
+    store->on_event = heard;
+    store->away_until_ms = store->world->now_ms + world_range(store->world, 1, 3000);
+}
+
+static void flush(void *context, void *data)
+{
+    (void)data;
+    struct sim_store *store = context;
+    store->flushing = false;
+    store->on_the_way--;
+    if (store->dead) {
+        free_if_gone(store);
+        return;
+    }
+    if (store->world->now_ms < store->away_until_ms) {
+        set_up(store, false);
+        schedule_flush(store, store->away_until_ms - store->world->now_ms);
+        return;
+    }
+    set_up(store, true);
+    size_t count = store->op_count;
+    if (store->lose_next && count > 0) {
+        apply_unheard(store, count);
+        set_up(store, false);
+        schedule_flush(store, store->away_until_ms - store->world->now_ms);
+        return;
+    }
+    // Answers may ask for more and may kill this very worker: the group is taken out first.
+    struct op **group = store->ops;
+    store->ops = NULL;
+    store->op_count = 0;
+    store->on_the_way++;
+    for (size_t i = 0; i < count; i++) {
+        if (!store->dead)
+            apply(store, group[i]);
+        op_free(group[i]);
+    }
+    free(group);
+    store->on_the_way--;
+    if (store->op_count > 0 && !store->dead)
+        schedule_flush(store, world_range(store->world, 1, 8));
+    free_if_gone(store);
+}
+
+static struct op *add(void *context, enum op_kind kind, struct slot_id owner)
+{
+    struct sim_store *store = context;
+    struct op *op = own_alloc(sizeof(*op));
+    op->kind = kind;
+    op->owner = owner;
+    if (store->muted) { // never heard: it goes to nobody
+        store->ops = own_grow(store->ops, store->op_count + 1, sizeof(*store->ops));
+        store->ops[store->op_count++] = op;
+        return op;
+    }
+    store->ops = own_grow(store->ops, store->op_count + 1, sizeof(*store->ops));
+    store->ops[store->op_count++] = op;
+    schedule_flush(store, world_range(store->world, 1, 8));
+    return op;
+}
+
+// ------------------------------------------------------------------------------- life
+
+struct sim_store *sim_store_new(struct world *world, struct db *db, int64_t worker,
+                                void (*on_event)(void *context, const struct store_event *event),
+                                void *context)
+{
+    struct sim_store *store = own_alloc(sizeof(*store));
+    *store = (struct sim_store){
+        .world = world, .db = db, .worker = worker, .on_event = on_event, .context = context};
+    schedule_flush(store, world_range(world, 1, 20));
+    return store;
+}
+
+void sim_store_mute(struct sim_store *store)
+{
+    store->muted = true;
+}
+
+void sim_store_kill(struct sim_store *store)
+{
+    size_t applied = 0;
+    if (store->op_count > 0 && store->world->now_ms >= store->away_until_ms && !store->muted)
+        applied = (size_t)world_range(store->world, 0, (int64_t)store->op_count);
+    store->dead = true;
+    for (size_t i = 0; i < store->op_count; i++) {
+        if (i < applied)
+            apply(store, store->ops[i]);
+        op_free(store->ops[i]);
+    }
+    store->op_count = 0;
+    free_if_gone(store);
+}
+
+void sim_store_away(struct sim_store *store, int64_t for_ms)
+{
+    store->away_until_ms = store->world->now_ms + for_ms;
+    schedule_flush(store, 1);
+}
+
+void sim_store_lose_answers(struct sim_store *store)
+{
+    store->lose_next = true;
+}
+
+bool sim_store_idle(const struct sim_store *store)
+{
+    return store->op_count == 0;
+}
+
+// ------------------------------------------------------------------------------- store_ops
+
+static void ask_claim(void *store, const struct claim_request *request)
+{
+    const struct job_spec *spec = request->spec;
+    struct op *op = add(store, OP_CLAIM, request->owner);
+    memcpy(op->hash, spec->content_hash, 32);
+    op->claim = (struct db_claim){
+        .tenant = keep(op, spec->tenant),
+        .batch = keep(op, spec->batch),
+        .id = keep(op, spec->id),
+        .revision = spec->revision,
+        .content_hash = op->hash,
+        .spec_json = keep(op, spec->spec_json),
+        .document_sha256 = keep(op, spec->document_sha256),
+        .document_text = keep(op, spec->text),
+        .serial = request->serial,
+    };
+}
+
+static void ask_intend(void *store, const struct intent_request *request)
+{
+    struct op *op = add(store, OP_INTEND, request->owner);
+    op->intent = *request;
+    if (!request->plan)
+        return;
+    op->plan = *request->plan;
+    op->plan.model = keep(op, request->plan->model);
+    op->plan.prompt_version = keep(op, request->plan->prompt_version);
+    op->plan.text_sha256 = keep(op, request->plan->text_sha256);
+    op->plan.calls_json = keep(op, request->plan->calls_json);
+    op->intent.plan = &op->plan;
+}
+
+static void ask_record(void *store, const struct record_request *request)
+{
+    struct op *op = add(store, OP_RECORD, request->owner);
+    op->record = *request;
+    if (request->attempt) {
+        op->attempt = *request->attempt;
+        op->attempt.error_code = keep(op, request->attempt->error_code);
+        op->attempt.answer = keep(op, request->attempt->answer);
+        op->record.attempt = &op->attempt;
+    }
+    if (request->part) {
+        op->part = *request->part;
+        op->part.answer = keep(op, request->part->answer);
+        op->record.part = &op->part;
+    }
+    if (request->outcome) {
+        op->outcome = *request->outcome;
+        op->outcome.error_code = keep(op, request->outcome->error_code);
+        op->outcome.summary = NULL;
+        op->record.outcome = &op->outcome;
+        if (request->outcome->dead_letter)
+            op->outcome.dead_letter = &op->message;
+    }
+}
+
+static void ask_look_up(void *store, struct slot_id owner, int64_t job_no)
+{
+    add(store, OP_LOOK_UP, owner)->number = job_no;
+}
+
+static void ask_bury(void *store, const struct bury_request *request)
+{
+    struct op *op = add(store, OP_BURY, request->owner);
+    op->bury = *request;
+    op->message.partition = request->message->partition;
+    op->message.offset = request->message->offset;
+    op->bury.message = &op->message;
+    op->failure = *request->failure;
+    op->bury.failure = &op->failure;
+    op->bury.tenant = keep(op, request->tenant);
+    op->bury.batch = keep(op, request->batch);
+    op->bury.job_id = keep(op, request->job_id);
+}
+
+static void ask_waiting(void *store, int64_t job_no, const char *reason, int64_t start_ms)
+{
+    (void)store;
+    (void)job_no;
+    (void)reason;
+    (void)start_ms;
+}
+
+static void ask_announced(void *store, enum announcement_kind kind, int64_t id)
+{
+    (void)kind;
+    add(store, OP_ANNOUNCED, (struct slot_id){0})->number = id;
+}
+
+static void ask_fetch(void *store, struct slot_id owner, const char *document_sha256)
+{
+    keep(add(store, OP_FETCH, owner), document_sha256);
+}
+
+static void ask_seal(void *store, const struct seal_request *request)
+{
+    add(store, OP_SEAL, request->owner);
+}
+
+static struct op *about_partition(void *store, enum op_kind kind, const char *topic,
+                                  int32_t partition)
+{
+    struct op *op = add(store, kind, (struct slot_id){0});
+    keep(op, topic);
+    op->partition = partition;
+    return op;
+}
+
+static void ask_begin(void *store, const char *topic, int32_t partition)
+{
+    about_partition(store, OP_BEGIN, topic, partition);
+}
+
+static void ask_clean(void *store, const char *topic, int32_t partition)
+{
+    about_partition(store, OP_CLEAN, topic, partition);
+}
+
+static void ask_suspect(void *store, const char *topic, int32_t partition, int64_t offset)
+{
+    about_partition(store, OP_SUSPECT, topic, partition)->number = offset;
+}
+
+static void ask_clear(void *store, const char *topic, int32_t partition, int64_t offset)
+{
+    about_partition(store, OP_CLEAR, topic, partition)->number = offset;
+}
+
+static void ask_renew(void *store)
+{
+    add(store, OP_RENEW, (struct slot_id){0});
+}
+
+static void ask_sweep(void *store, size_t limit)
+{
+    add(store, OP_SWEEP, (struct slot_id){0})->number = (int64_t)limit;
+}
+
+static void ask_take(void *store, size_t limit)
+{
+    add(store, OP_TAKE, (struct slot_id){0})->number = (int64_t)limit;
+}
+
+static void ask_release(void *store)
+{
+    add(store, OP_RELEASE, (struct slot_id){0});
+}
+
+const struct store_ops sim_store_ops = {
+    .claim = ask_claim,
+    .intend = ask_intend,
+    .record = ask_record,
+    .look_up = ask_look_up,
+    .bury = ask_bury,
+    .waiting = ask_waiting,
+    .announced = ask_announced,
+    .fetch = ask_fetch,
+    .seal = ask_seal,
+    .partition_begin = ask_begin,
+    .partition_clean = ask_clean,
+    .suspect = ask_suspect,
+    .suspects_clear = ask_clear,
+    .renew = ask_renew,
+    .sweep = ask_sweep,
+    .take_requeued = ask_take,
+    .release = ask_release,
+};
