@@ -45,7 +45,7 @@ static void price_attempt(const struct job *job, struct attempt_result *attempt)
     attempt->usage = answer->usage;
     attempt->cost_source = COST_EXACT;
     if (!answer->usage.known) {
-        if (!answer->content) // an error answer: nothing was made, nothing is paid
+        if (answer->content_bytes_seen == 0) // an error answer: nothing was made, nothing is paid
             return;
         estimate_usage(job, &attempt->usage);
         attempt->cost_source = COST_ESTIMATED;
