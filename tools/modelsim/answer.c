@@ -53,8 +53,8 @@ static size_t best(const struct sentences *all, const struct choice *a, const st
 static void choose_summary(const struct sentences *all, size_t max_chars, struct choice *out)
 {
     size_t left = max_chars;
-    for (size_t i = 0; i < all->count && i < 8; i++) {
-        if (all->items[i].score < -5 || all->items[i].chars > left)
+    for (size_t i = 0; i < all->count && i < 20; i++) {
+        if (all->items[i].score < 0 || all->items[i].chars > left)
             continue;
         insert(out, i);
         left -= all->items[i].chars;
@@ -211,8 +211,9 @@ static void write_json(struct answer_scratch *scratch, const struct chat_request
 {
     struct summary_wish wish;
     wish_read(schema, request->system.len ? request->system.data : "", &wish);
-    if (scratch->sentences.count < wish.min_points)
-        document_sentences(&request->user, true, &scratch->parts, &scratch->sentences);
+    for (enum grain grain = GRAIN_CLAUSES;
+         scratch->sentences.count < wish.min_points && grain <= GRAIN_PIECES; grain++)
+        document_sentences(&request->user, grain, &scratch->parts, &scratch->sentences);
     bool own = schema && !wish_is_summary(schema) && spoil != SPOIL_SHAPE;
     if (own && wish_is_cited(schema))
         fill_cited(json_object_get(json_object_get(schema, "properties"), "output"), schema,
@@ -248,7 +249,7 @@ void answer_write(struct answer_scratch *scratch, const struct chat_request *req
                   enum answer_spoil spoil, const char *inner, struct buf *out)
 {
     size_t begin = out->len;
-    document_sentences(&request->user, false, &scratch->parts, &scratch->sentences);
+    document_sentences(&request->user, GRAIN_SENTENCES, &scratch->parts, &scratch->sentences);
     json_t *found = NULL;
     if (!request->schema && request->system.len > 0)
         found = wish_schema_in_text(request->system.data, request->system.len);

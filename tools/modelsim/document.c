@@ -131,7 +131,7 @@ static bool looks_like_parts(const struct fenced *document)
            memchr(document->at, '{', document->len);
 }
 
-void document_sentences(const struct buf *user, bool clauses, struct buf *text,
+void document_sentences(const struct buf *user, enum grain grain, struct buf *text,
                         struct sentences *out)
 {
     struct fenced document;
@@ -145,12 +145,12 @@ void document_sentences(const struct buf *user, bool clauses, struct buf *text,
         if (looks_like_parts(&document))
             collect_all(&document, text);
     if (text->len > 0) {
-        sentences_add(out, text->data, text->len, clauses);
+        sentences_add(out, text->data, text->len, grain);
         drop_repeated(out);
         return;
     }
     for (const char *rest = user->data; document_next(rest, end, &document, &rest);)
-        sentences_add(out, document.at, document.len, clauses);
+        sentences_add(out, document.at, document.len, grain);
     if (!any)
-        sentences_add(out, user->data, user->len, clauses);
+        sentences_add(out, user->data, user->len, grain);
 }

@@ -22,7 +22,7 @@ bool document_next(const char *text, const char *end, struct fenced *out_documen
 
 // The sentences of all documents in the user text. They point into it, or into `text`, which is
 // overwritten: part summaries, which are JSON, are read there.
-void document_sentences(const struct buf *user, bool clauses, struct buf *text,
+void document_sentences(const struct buf *user, enum grain grain, struct buf *text,
                         struct sentences *out);
 
 #endif

@@ -4,8 +4,11 @@
 
 #include "buf.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PIECE_CHARS = 120 };
 
 size_t utf8_chars(const char *text, size_t len)
 {
@@ -150,6 +153,21 @@ static bool is_wide_keyword(const char *at, const char *end)
     return any_of(at, end, words);
 }
 
+// Fragments, list leftovers and markup are worth less.
+static int form_points(const struct sentence *s)
+{
+    static const char *const ends[] = {".", "!", "?", "\"", ")", "”", "。", "！", "？", NULL};
+    const char *last = s->at + s->len - 1;
+    while (last > s->at && ((unsigned char)*last & 0xC0) == 0x80)
+        last--;
+    int points = any_of(last, s->at + s->len, ends) ? 0 : -5;
+    if (*s->at >= 'a' && *s->at <= 'z')
+        points -= 5;
+    if (memchr(s->at, '<', s->len) || memchr(s->at, '|', s->len) || memchr(s->at, '_', s->len))
+        points -= 4;
+    return points;
+}
+
 static int score(const struct sentence *s)
 {
     const char *end = s->at + s->len;
@@ -162,7 +180,7 @@ static int score(const struct sentence *s)
         if (c >= 'a' && (at == s->at || !is_letter(at[-1])))
             keywords += c < 0x80 ? is_keyword(at, end) : c >= 0xE4 && is_wide_keyword(at, end);
     }
-    int points = 3 * (keywords > 4 ? 4 : keywords) + (digits > 0 ? 3 : 0);
+    int points = 3 * (keywords > 4 ? 4 : keywords) + (digits > 0 ? 3 : 0) + form_points(s);
     if (s->chars > 240)
         points -= 6;
     if (s->chars < (wide > 4 ? 10U : 35U))
@@ -224,14 +242,33 @@ static void take(struct sentences *list, const char *from, const char *to)
     s->score = score(s);
 }
 
-void sentences_add(struct sentences *sentences, const char *text, size_t len, bool clauses)
+static void add_pieces(struct sentences *sentences, const char *text, size_t len)
+{
+    while (len > 0) {
+        size_t piece = utf8_prefix(text, len, PIECE_CHARS);
+        size_t back = piece;
+        while (piece < len && back > piece / 2 && !is_space(text[back]))
+            back--;
+        if (piece < len && back > piece / 2)
+            piece = back;
+        take(sentences, text, text + piece);
+        text += piece;
+        len -= piece;
+    }
+}
+
+void sentences_add(struct sentences *sentences, const char *text, size_t len, enum grain grain)
 {
     const char *end = text + len;
     const char *from = text;
+    if (grain == GRAIN_PIECES) {
+        add_pieces(sentences, text, len);
+        return;
+    }
     for (const char *at = text; at < end; at++) {
         if (is_letter(*at) || *at == ' ')
             continue;
-        const char *stop = end_here(from, at, end, clauses);
+        const char *stop = end_here(from, at, end, grain == GRAIN_CLAUSES);
         if (!stop)
             continue;
         take(sentences, from, stop);

@@ -4,7 +4,6 @@
 #ifndef MODELSIM_SENTENCES_H
 #define MODELSIM_SENTENCES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct sentence {
@@ -20,9 +19,15 @@ struct sentences {
     size_t cap;
 };
 
-// Appends the sentences of a text. With clauses, also cuts at commas and semicolons. Sentences that
-// carry a fault marker ("[[sim:") are left out, so that no answer repeats one.
-void sentences_add(struct sentences *sentences, const char *text, size_t len, bool clauses);
+enum grain {
+    GRAIN_SENTENCES,
+    GRAIN_CLAUSES, // also cut at commas and semicolons
+    GRAIN_PIECES,  // some words each, for a text that ends no sentence
+};
+
+// Appends the sentences of a text. Those that carry a fault marker ("[[sim:") are left out, so that
+// no answer repeats one.
+void sentences_add(struct sentences *sentences, const char *text, size_t len, enum grain grain);
 
 void sentences_clear(struct sentences *sentences);
 void sentences_free(struct sentences *sentences);
