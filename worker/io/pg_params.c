@@ -25,10 +25,12 @@ const char *const pg_params_session_sql =
 static const struct {
     const char *key, *value;
 } defaults[] = {
-    {"host", "127.0.0.1"},        {"port", "5432"},          {"dbname", "precis"},
-    {"user", "precis"},           {"passfile", "/dev/null/none"}, {"connect_timeout", "10"},
-    {"gssencmode", "disable"},    {"keepalives", "1"},       {"keepalives_idle", "10"},
-    {"keepalives_interval", "5"}, {"keepalives_count", "3"}, {"tcp_user_timeout", "20000"},
+    {"host", "127.0.0.1"},          {"port", "5432"},
+    {"dbname", "precis"},           {"user", "precis"},
+    {"passfile", "/dev/null/none"}, {"connect_timeout", "10"},
+    {"gssencmode", "disable"},      {"keepalives", "1"},
+    {"keepalives_idle", "10"},      {"keepalives_interval", "5"},
+    {"keepalives_count", "3"},      {"tcp_user_timeout", "20000"},
 };
 
 // What the user cannot choose otherwise.
