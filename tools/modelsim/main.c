@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum { EXIT_USAGE = 2 };
@@ -180,6 +181,16 @@ static int serve(struct sim *sim, const struct sockaddr_in *address)
     return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+// Thousands of calls in flight are thousands of descriptors.
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void sim_free(struct sim *sim)
 {
     bill_free(&sim->bill);
@@ -203,6 +214,7 @@ int main(int argc, char **argv)
         if (print_asked(argv[i]))
             return EXIT_SUCCESS;
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     uv_loop_init(&sim.loop);
     settings_init(&sim.settings);
     for (int i = 1; good && i < argc; i++)
