@@ -119,6 +119,7 @@ struct config_route {
     char *name;
     const struct config_model **models; // the first that can, then the next
     size_t model_count;
+    int line; // in the file; 0 where precis made it of the only model
 };
 
 struct config_agent {

@@ -490,7 +490,7 @@ static void check_default_route(const struct check *check)
     }
     config->routes = own_grow(config->routes, config->route_count + 1, sizeof(struct config_route));
     struct config_route *route = &config->routes[config->route_count++];
-    *route = (struct config_route){own_strdup("default"), own_alloc(sizeof(void *)), 1};
+    *route = (struct config_route){own_strdup("default"), own_alloc(sizeof(void *)), 1, 0};
     route->models[0] = &config->models[0];
 }
 

@@ -266,6 +266,7 @@ static void read_routes(const struct config_reader *reader, const struct part *p
         struct config_route *route = &config->routes[config->route_count++];
         char *name = yaml_scalar(key);
         route->name = name ? name : own_strdup("");
+        route->line = place.line;
         if (!config_name_valid(CONFIG_ROOT, route->name))
             config_errors_add(reader->errors, place, NULL, "a route's name is not text");
         else
