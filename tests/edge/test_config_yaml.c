@@ -44,11 +44,7 @@ static char *all_errors(const struct config_errors *errors)
 {
     struct buf out;
     buf_init(&out, 0);
-    for (size_t i = 0; i < errors->len; i++) {
-        config_error_text(&errors->items[i], &out);
-        buf_add_char(&out, '\n');
-    }
-    buf_add_str(&out, "");
+    config_errors_print(errors, &out);
     return buf_take(&out);
 }
 

@@ -40,6 +40,14 @@ void config_error_text(const struct config_error *error, struct buf *out)
         buf_printf(out, " %s", error->hint);
 }
 
+void config_errors_print(const struct config_errors *errors, struct buf *out)
+{
+    for (size_t i = 0; i < errors->len; i++) {
+        config_error_text(&errors->items[i], out);
+        buf_add_char(out, '\n');
+    }
+}
+
 static bool comes_after(const struct config_error *a, const struct config_error *b)
 {
     return a->line != b->line ? a->line > b->line : a->column > b->column;

@@ -35,6 +35,8 @@ void config_errors_add(struct config_errors *errors, struct config_place place, 
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 // "precis.yaml:12:5: unknown key `brokrs` in `kafka`. Did you mean `brokers`?" without a newline.
 void config_error_text(const struct config_error *error, struct buf *out);
+// All of them, a line each.
+void config_errors_print(const struct config_errors *errors, struct buf *out);
 // By line and column; what has no place comes first.
 void config_errors_sort(struct config_errors *errors);
 void config_errors_deinit(struct config_errors *errors);
