@@ -211,8 +211,10 @@ static void fail_with_error(struct reader *reader, const char *data, size_t len)
                                   .body_len = len,
                                   .body_bytes = len};
     openai_error_read(&reader->failure, &source);
-    reader->failure.doubtful = reader->failure.code == ERR_BAD_ANSWER ||
-                               (reader->content_events > 0 && !reader->usage.known);
+    bool begun =
+        reader->content.len || reader->refusal.len || reader->reasoning_bytes || reader->tool_calls;
+    reader->failure.doubtful =
+        reader->failure.code == ERR_BAD_ANSWER || (begun && !reader->usage.known);
 }
 
 void openai_event(struct reader *reader, const struct sse_event *event)

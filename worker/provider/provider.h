@@ -91,7 +91,8 @@ struct model_answer {
     char request_id[128];
     char finish_reason[32];
     int64_t cost_reported_picousd; // the provider's own word on the cost; -1: none
-    size_t content_bytes_seen;     // of content, refusal and reasoning together
+    size_t content_bytes_seen;     // of content, refusal and reasoning together; of a plain answer
+                                   // that was cut, of its body
     int http_status;               // 0: none came
     bool usage_alarm;              // the usage contradicts itself
     bool model_alarm; // the answer's model does not begin with the name that was asked for

@@ -401,6 +401,13 @@ static bool is_other_model(const struct reader *reader)
            strncasecmp(reader->response_model, asked, strlen(asked)) != 0;
 }
 
+// Of a plain answer that is not whole, the body: more is not known.
+static size_t bytes_seen(const struct reader *reader)
+{
+    size_t seen = reader->content.len + reader->refusal.len + reader->reasoning_bytes;
+    return seen == 0 && reader->form == BODY_JSON ? reader->body.len : seen;
+}
+
 void reader_end(struct reader *reader, enum reader_end_cause cause, const struct failure *transport,
                 int64_t unix_now_ms, struct model_answer *out)
 {
@@ -413,7 +420,7 @@ void reader_end(struct reader *reader, enum reader_end_cause cause, const struct
     out->usage_alarm = reader->usage_alarm;
     out->model_alarm = is_other_model(reader);
     out->cost_reported_picousd = reader->cost_reported_picousd;
-    out->content_bytes_seen = reader->content.len + reader->refusal.len + reader->reasoning_bytes;
+    out->content_bytes_seen = bytes_seen(reader);
     const char *id = reader->headers.request_id[0] ? reader->headers.request_id : reader->answer_id;
     snprintf(out->request_id, sizeof(out->request_id), "%s", id);
     snprintf(out->response_model, sizeof(out->response_model), "%s", reader->response_model);
