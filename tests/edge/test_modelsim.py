@@ -478,14 +478,14 @@ def test_latency_and_pace(sim):
         return time.monotonic() - begin, data
 
     sim.script(latency="200ms")
-    assert 0.2 <= seconds()[0] < 1
+    assert 0.19 <= seconds()[0] < 1  # libuv counts whole milliseconds
     sim.script(latency="0ms", tokens_per_second=500)
     for stream in (False, True):
         took, data = seconds(stream=stream, stream_options={"include_usage": True} if stream else None)
         usage = chunks(data)[-1]["usage"] if stream else json.loads(data)["usage"]
         assert usage["completion_tokens"] / 500 * 0.9 <= took < usage["completion_tokens"] / 500 + 1
     sim.script(tokens_per_second=0, first_token="150ms")
-    assert 0.15 <= seconds(stream=True)[0] < 1
+    assert 0.14 <= seconds(stream=True)[0] < 1
     sim.script(first_token="0ms")
 
 
@@ -507,7 +507,7 @@ def test_requests_per_minute(sim):
         wait = int(results[2].getheader("retry-after-ms"))
         assert 0 < wait <= 1000 and results[2].getheader("retry-after") == "1"
         assert sim.bill()["calls"][-1]["outcome"] == "throttled" and not sim.bill()["calls"][-1]["billed"]
-        time.sleep(wait / 1000 + 0.05)
+        time.sleep(wait / 1000 + 0.1)
         assert sim.chat()[0].status == 200
         assert sim.chat(model="claude-opus-4.8")[0].status == 200  # a bucket of its own
     finally:
