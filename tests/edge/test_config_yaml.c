@@ -15,7 +15,6 @@
 #include "base/own.h"
 #include "core/config_value.h"
 #include "io/config_yaml.h"
-#include "io/secret_exec.h"
 
 // A file that is right but for what a test adds in front of it or in its middle.
 #define DATABASE "database: postgresql://precis@127.0.0.1/precis\n"
@@ -60,54 +59,54 @@ static struct config *load_fine(const char *text)
     return config;
 }
 
-static void test_whole(void **state)
+// Each key that works, by its own name or its twin.
+static const char EVERYTHING[] = DATABASE
+    "kafka: {bootstrap.servers: 'a:1,b:2', group.id: g, topics: {jobs: j, dlq: d, results: "
+    "null}, properties: {fetch.wait.max.ms: 100, client.id: x}}\n"
+    "http: {listen: 127.0.0.1:0, tokens: [\"${env:TEST_TOKEN}\"]}\n"
+    "log: {level: debug}\n"
+    "worker: {in_flight: 7, memory: 1.5GB, drain_timeout: 90s, park: {rows: 5, bytes: 1MiB}}\n"
+    "documents: {allow: [/srv], max_bytes: 1MB, extractors: {application/pdf: [pdftotext, "
+    "\"{in}\", \"-\"]}}\n"
+    "retention: {documents: 12h, results: forever}\n"
+    "providers:\n"
+    "  xai:\n"
+    "    base_url: ${env:TEST_UNSET:-https://api.x.ai/v1/}\n"
+    "    key: \"${env:TEST_KEY}\"\n"
+    "    timeouts: {connect: 5s, first_byte: 500ms}\n"
+    "  own: {base_url: 'http://localhost:8080', key: none}\n"
+    "models:\n"
+    "  grok-4.3:\n"
+    "    provider: xai\n"
+    "    context: 128000\n"
+    "    max_output: 4096\n"
+    "    answer: text\n"
+    "    limit_field: max_completion_tokens\n"
+    "    stream: false\n"
+    "    limits: {qpm: 480, tpm: 4000000, concurrent: 9}\n"
+    "    reasoning: {parameter: reasoning_effort, map: {reasoning: high, non-reasoning: "
+    "none}}\n"
+    "    price: {per_1k: {input: 0.00025, cached: 0.00006, output: 0.001}, since: 2026-11-01}\n"
+    "  llama:\n"
+    "    provider: own\n"
+    "    model: meta/llama\n"
+    "    context_tokens: 8192\n"
+    "    max_output_tokens: 1024\n"
+    "    price: none\n"
+    "routes: {default: [grok-4.3, llama], cheap: llama}\n"
+    "agents: {war-room: {goal: \"Summary for {company_name}.\", tools: [crm]}}\n"
+    "tenants: {legal: {weight: 3, tier: vip, budget: {month: 500}}}\n"
+    "tools:\n"
+    "  crm:\n"
+    "    kind: http\n"
+    "    url: https://crm.example/tool/{name}\n"
+    "    headers: {authorization: \"Bearer ${env:TEST_TOKEN}\"}\n"
+    "    parameters: {type: object, required: [a], properties: {a: {maximum: 1.5, default: "
+    "null}}}\n"
+    "    effect: read\n";
+
+static void check_sections(const struct config *config)
 {
-    (void)state;
-    struct config *config = load_fine(
-        DATABASE
-        "kafka: {bootstrap.servers: 'a:1,b:2', group.id: g, topics: {jobs: j, dlq: d, results: "
-        "null}, properties: {fetch.wait.max.ms: 100, client.id: x}}\n"
-        "http: {listen: 127.0.0.1:0, tokens: [\"${env:TEST_TOKEN}\"]}\n"
-        "log: {level: debug}\n"
-        "worker: {in_flight: 7, memory: 1.5GB, drain_timeout: 90s, park: {rows: 5, bytes: 1MiB}}\n"
-        "documents: {allow: [/srv], max_bytes: 1MB, extractors: {application/pdf: [pdftotext, "
-        "\"{in}\", \"-\"]}}\n"
-        "retention: {documents: 12h, results: forever}\n"
-        "providers:\n"
-        "  xai:\n"
-        "    base_url: ${env:TEST_UNSET:-https://api.x.ai/v1/}\n"
-        "    key: \"${env:TEST_KEY}\"\n"
-        "    timeouts: {connect: 5s, first_byte: 500ms}\n"
-        "  own: {base_url: 'http://localhost:8080', key: none}\n"
-        "models:\n"
-        "  grok-4.3:\n"
-        "    provider: xai\n"
-        "    context: 128000\n"
-        "    max_output: 4096\n"
-        "    answer: text\n"
-        "    limit_field: max_completion_tokens\n"
-        "    stream: false\n"
-        "    limits: {qpm: 480, tpm: 4000000, concurrent: 9}\n"
-        "    reasoning: {parameter: reasoning_effort, map: {reasoning: high, non-reasoning: "
-        "none}}\n"
-        "    price: {per_1k: {input: 0.00025, cached: 0.00006, output: 0.001}, since: 2026-11-01}\n"
-        "  llama:\n"
-        "    provider: own\n"
-        "    model: meta/llama\n"
-        "    context_tokens: 8192\n"
-        "    max_output_tokens: 1024\n"
-        "    price: none\n"
-        "routes: {default: [grok-4.3, llama], cheap: llama}\n"
-        "agents: {war-room: {goal: \"Summary for {company_name}.\", tools: [crm]}}\n"
-        "tenants: {legal: {weight: 3, tier: vip, budget: {month: 500}}}\n"
-        "tools:\n"
-        "  crm:\n"
-        "    kind: http\n"
-        "    url: https://crm.example/tool/{name}\n"
-        "    headers: {authorization: \"Bearer ${env:TEST_TOKEN}\"}\n"
-        "    parameters: {type: object, required: [a], properties: {a: {maximum: 1.5, default: "
-        "null}}}\n"
-        "    effect: read\n");
     assert_string_equal(config->kafka.brokers, "a:1,b:2");
     assert_string_equal(config->kafka.group, "g");
     assert_string_equal(config->kafka.start, "earliest");
@@ -126,6 +125,10 @@ static void test_whole(void **state)
     assert_int_equal(config->retention.results_ms, INT64_MAX);
     assert_int_equal(config->retry.attempts, 6);
     assert_int_equal(config->retry.factor_milli, 2000);
+}
+
+static void check_providers(const struct config *config)
+{
     assert_int_equal(config->provider_count, 2);
     assert_string_equal(config->providers[0].base_url, "https://api.x.ai/v1");
     assert_string_equal(config->providers[0].key, "xai-abc.def");
@@ -133,6 +136,10 @@ static void test_whole(void **state)
     assert_int_equal(config->providers[0].first_byte_ms, 500);
     assert_int_equal(config->providers[0].idle_ms, 30000);
     assert_null(config->providers[1].key);
+}
+
+static void check_first_model(const struct config *config)
+{
     const struct config_model *model = config_find_model(config, NULL, 0);
     assert_string_equal(model->name, "grok-4.3");
     assert_string_equal(model->served_name, "grok-4.3");
@@ -151,6 +158,12 @@ static void test_whole(void **state)
     assert_int_equal(model->price.cached_picousd, 60000);
     assert_int_equal(model->price.output_picousd, 1000000);
     assert_int_equal(strncmp(model->price_version, "2026-11-01-", 11), 0);
+}
+
+static void check_routes(const struct config *config)
+{
+    const struct config_model *model = config_find_model(config, NULL, 0);
+    assert_string_equal(model->name, "grok-4.3");
     const struct config_model *second = config_find_model(config, "default", 1);
     assert_string_equal(second->served_name, "meta/llama");
     assert_true(second->price.free);
@@ -160,6 +173,16 @@ static void test_whole(void **state)
     assert_ptr_equal(config_find_model(config, "llama", 0), second);
     assert_null(config_find_model(config, "llama", 1));
     assert_null(config_find_model(config, "gpt", 0));
+}
+
+static void test_everything(void **state)
+{
+    (void)state;
+    struct config *config = load_fine(EVERYTHING);
+    check_sections(config);
+    check_providers(config);
+    check_first_model(config);
+    check_routes(config);
     assert_string_equal(config->tools[0].parameters,
                         "{\"properties\":{\"a\":{\"default\":null,\"maximum\":1.5}},\"required\":["
                         "\"a\"],\"type\":\"object\"}");
@@ -514,7 +537,7 @@ static void test_mistakes(void **state)
     assert_int_equal(failed, 0);
 }
 
-// ------------------------------------------------------------------------------------- references
+// ------------------------------------------------------------------------------------- files
 
 static void write_file(const char *path, const char *text)
 {
@@ -524,148 +547,12 @@ static void write_file(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static char *expanded(struct secrets *secrets, const char *text)
-{
-    struct expansion out;
-    struct buf why OWN_BUF;
-    buf_init(&why, 0);
-    if (!secrets_expand(secrets, text, &out, &why)) {
-        struct buf said;
-        buf_init(&said, 0);
-        buf_printf(&said, "! %s", buf_str(&why));
-        return buf_take(&said);
-    }
-    char *result = own_strdup(out.text);
-    expansion_deinit(&out);
-    return result;
-}
-
-static void expect_expanded(struct secrets *secrets, const char *text, const char *expected)
-{
-    char *result = expanded(secrets, text);
-    assert_string_equal(result, expected);
-    free(result);
-}
-
-static void test_expand(void **state)
-{
-    (void)state;
-    struct secrets *secrets = secrets_new();
-    char path[] = "/tmp/precis-test-XXXXXX";
-    close(mkstemp(path));
-    write_file(path, "from a file\r\n\n");
-    char reference[100];
-    snprintf(reference, sizeof(reference), "<${file:%s}>", path);
-    expect_expanded(secrets, reference, "<from a file>");
-    write_file(path, "changed");
-    expect_expanded(secrets, reference, "<changed>"); // reread
-    write_file(path, "");
-    char *said = expanded(secrets, reference);
-    assert_non_null(strstr(said, "is empty"));
-    free(said);
-    unlink(path);
-    static const char *const rows[][2] = {
-        {"plain", "plain"},
-        {"", ""},
-        {"$5 $", "$5 $"},
-        {"$${env:X}", "${env:X}"},
-        {"a${env:TEST_TOKEN}b${env:TEST_TOKEN}", "atok-12345btok-12345"},
-        {"${env:TEST_UNSET:-x:-y}", "x:-y"},
-        {"${env:TEST_EMPTY:-d}", "d"},
-        {"${env:TEST_EMPTY}", ""},
-        {"${env:TEST_UNSET:-}", ""},
-        {"${env:TEST_UNSET}", "! TEST_UNSET is not set"},
-        {"${env:}", "! write ${env:NAME} or ${env:NAME:-default}"},
-        {"${env:A B}", "! write ${env:NAME} or ${env:NAME:-default}"},
-        {"${env:X:-${env:Y}}", "! a ${…} cannot stand inside another"},
-        {"${exec:echo a  'b  c' \"d\"e}", "a b  c de"},
-        {"${exec:printf %s $HOME;}", "$HOME;"}, // no shell
-        {"${exec:true}", "! the output of ${exec:…} is empty"},
-        {"${exec:sh -c 'echo no >&2; exit 3'}", "! `sh` of ${exec:…} ended with status 3"},
-        {"${exec:sh -c 'kill -9 $$'}", "! `sh` of ${exec:…} was ended by a signal"},
-        {"${exec:head -c 100000 /dev/zero}", "! `head` of ${exec:…} wrote over 65536 bytes"},
-        {"${exec:head -c 5 /dev/zero}", "! the output of ${exec:…} has a NUL byte"},
-        {"${exec:echo 'a}", "! ${exec:…} needs a program, at most 64 words, and closed quotes"},
-        {"${exec:}", "! ${exec:…} needs a program, at most 64 words, and closed quotes"},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        expect_expanded(secrets, rows[i][0], rows[i][1]);
-    secrets_free(secrets);
-}
-
-// ${env:} keeps its first value.
-static void test_env_first(void **state)
-{
-    (void)state;
-    struct secrets *secrets = secrets_new();
-    setenv("TEST_MOVING", "one", 1);
-    expect_expanded(secrets, "${env:TEST_MOVING}", "one");
-    setenv("TEST_MOVING", "two", 1);
-    expect_expanded(secrets, "${env:TEST_MOVING}", "one");
-    unsetenv("TEST_MOVING");
-    secrets_free(secrets);
-}
-
-// A program that goes on past its limit, and what it started, are killed.
-static void test_exec_limit(void **state)
-{
-    (void)state;
-    struct buf output OWN_BUF, why OWN_BUF;
-    buf_init(&output, 1000);
-    buf_init(&why, 0);
-    assert_false(secret_exec("sleep 600", 50, &output, &why));
-    assert_non_null(strstr(buf_str(&why), "took over"));
-    buf_clear(&why);
-    assert_false(secret_exec("sh -c 'sleep 600 & sleep 600'", 50, &output, &why));
-    assert_non_null(strstr(buf_str(&why), "took over"));
-}
-
+// What an --env-file says is there for the file's references.
 static void test_env_file(void **state)
 {
     (void)state;
     char path[] = "/tmp/precis-test-XXXXXX";
     close(mkstemp(path));
-    write_file(path, "\xef\xbb\xbf# comment\n\n"
-                     "A=plain value # comment\r\n"
-                     "export B='single # $x \\n'\n"
-                     "C = \"line\\nquote \\\" \\q\"  # comment\n"
-                     "D=\n"
-                     "E=a#b=c\n"
-                     "A2=first\nA2=second\n"
-                     "TEST_TOKEN=from the file\n"
-                     "TEST_EMPTY=filled\n"
-                     "exported=1\n"
-                     "LAST=end");
-    struct secrets *secrets = secrets_new();
-    struct buf why OWN_BUF;
-    buf_init(&why, 0);
-    assert_true(secrets_read_env_file(secrets, path, &why));
-    static const char *const rows[][2] = {
-        {"${env:A}", "plain value"},
-        {"${env:B}", "single # $x \\n"},
-        {"${env:C}", "line\nquote \" \\q"},
-        {"${env:D}", ""},
-        {"${env:E}", "a#b=c"},
-        {"${env:A2}", "second"},
-        {"${env:TEST_TOKEN}", "tok-12345"}, // the environment goes first
-        {"${env:TEST_EMPTY}", "filled"},    // where it has something
-        {"${env:exported}", "1"},
-        {"${env:LAST}", "end"},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        expect_expanded(secrets, rows[i][0], rows[i][1]);
-    static const char *const faults[][2] = {
-        {"A=1\nno equals\n", ":2: expected NAME=VALUE"},
-        {"1A=x\n", ":1: expected NAME=VALUE"},
-        {"A='x\n", ":1: the quote is not closed on this line"},
-        {"A='x' y\n", ":1: there is text after the closing quote"},
-    };
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        write_file(path, faults[i][0]);
-        assert_false(secrets_read_env_file(secrets, path, &why));
-        assert_string_equal(buf_str(&why) + strlen(path), faults[i][1]);
-    }
-    secrets_free(secrets);
     write_file(path, "KEY_OF_FILE=xai-in-env-file\nDATABASE_URL=host=a\n");
     struct config_errors errors = {0};
     struct config_source source = {.path = "t.yaml",
@@ -683,8 +570,6 @@ static void test_env_file(void **state)
                         "/nowhere/.env cannot be read: No such file or directory");
     config_errors_deinit(&errors);
 }
-
-// ------------------------------------------------------------------------------------- files
 
 static void test_find(void **state)
 {
@@ -772,63 +657,6 @@ static void test_secrets(void **state)
     config_free(config);
 }
 
-// The samples load, with what they ask for in the environment.
-static void test_samples(void **state)
-{
-    (void)state;
-    static const char *const samples[] = {"seed.yaml", "xai.yaml"};
-    setenv("DATABASE_URL", "host=127.0.0.1", 1);
-    setenv("GROK_API_KEY", "xai-test", 1);
-    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-        char path[500];
-        snprintf(path, sizeof(path), "%s/deploy/examples/%s", PRECIS_SOURCE_DIR, samples[i]);
-        struct config_errors errors = {0};
-        struct config_source source = {.path = path};
-        struct config *config = config_load(&source, &errors);
-        char *said = all_errors(&errors);
-        assert_string_equal(said, "");
-        free(said);
-        assert_non_null(config);
-        assert_non_null(config_find_model(config, "default", 0));
-        for (size_t j = 0; j < config->model_count; j++)
-            assert_true(config->models[j].price.known);
-        config_free(config);
-        config_errors_deinit(&errors);
-    }
-    unsetenv("DATABASE_URL");
-    unsetenv("GROK_API_KEY");
-}
-
-// The golden prices of the seed articles: 12,500 tokens in and 625 out.
-static void test_seed_prices(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *model;
-        int64_t picousd;
-    } rows[] = {{"grok-4.3", 3750000000},
-                {"claude-opus-4.8", 71875000000},
-                {"gemini-3.5-flash", 5125000000}};
-    setenv("DATABASE_URL", "host=127.0.0.1", 1);
-    struct config_errors errors = {0};
-    struct config_source source = {.path = PRECIS_SOURCE_DIR "/deploy/examples/seed.yaml"};
-    struct config *config = config_load(&source, &errors);
-    assert_non_null(config);
-    struct usage usage = {.known = true, .input_tokens = 12500, .output_tokens = 625};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct config_model *model = config_find_model(config, rows[i].model, 0);
-        int64_t cost;
-        assert_non_null(model);
-        assert_int_equal(model->rpm, 10);
-        assert_int_equal(model->tpm, 100000);
-        assert_true(price_of_usage(&model->price, &usage, &cost));
-        assert_int_equal(cost, rows[i].picousd);
-    }
-    config_free(config);
-    config_errors_deinit(&errors);
-    unsetenv("DATABASE_URL");
-}
-
 int main(void)
 {
     unsetenv("DATABASE_URL");
@@ -839,13 +667,11 @@ int main(void)
     setenv("TEST_EMPTY", "", 1);
     setenv("TEST_CONTROL", "xai\r\nX-Evil: 1", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything),   cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_retry_preset), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_expand),       cmocka_unit_test(test_env_first),
-        cmocka_unit_test(test_exec_limit),   cmocka_unit_test(test_env_file),
-        cmocka_unit_test(test_find),         cmocka_unit_test(test_aliases),
-        cmocka_unit_test(test_secrets),      cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_seed_prices),
+
+        cmocka_unit_test(test_env_file),     cmocka_unit_test(test_find),
+        cmocka_unit_test(test_aliases),      cmocka_unit_test(test_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include "core/config_value.h"
 #include "io/config_node.h"
 
-#define ENTRIES_MAX 10000
+#define ENTRIES_MAX 1000
 
 // ------------------------------------------------------------------------------------- groups
 
