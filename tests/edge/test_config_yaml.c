@@ -409,6 +409,10 @@ static const struct mistake MISTAKES[] = {
     {"no such model", WHOLE "routes: {default: [grok-4.2]}\n",
      "t.yaml:11:20: `routes.default`: no model `grok-4.2` is configured. Did you mean "
      "`grok-4.3`?\n"},
+    {"route of lists",
+     DATABASE PROVIDER "models: {m: {provider: xai, context: 9000, price: none}}\n"
+                       "routes: {default: [[m]]}\n",
+     "t.yaml:7:10: `routes.default`: no model `` is configured. Did you mean `m`?\n"},
     {"model twice", WHOLE "routes: {default: [grok-4.3, grok-4.3]}\n",
      "t.yaml:11:30: `routes.default`: `grok-4.3` is in this route twice.\n"},
     {"empty route", WHOLE "routes: {default: []}\n",

@@ -2,7 +2,6 @@
 // The rules between keys, and what is made of several keys.
 #include "core/config_check.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,11 @@
 
 #define NAME_MAX_BYTES 200
 
-static_assert(offsetof(struct config_provider, name) == 0, "entries begin with their name");
-static_assert(offsetof(struct config_model, name) == 0, "entries begin with their name");
-static_assert(offsetof(struct config_agent, name) == 0, "entries begin with their name");
-static_assert(offsetof(struct config_tool, name) == 0, "entries begin with their name");
-static_assert(offsetof(struct config_tenant, name) == 0, "entries begin with their name");
+_Static_assert(offsetof(struct config_provider, name) == 0, "entries begin with their name");
+_Static_assert(offsetof(struct config_model, name) == 0, "entries begin with their name");
+_Static_assert(offsetof(struct config_agent, name) == 0, "entries begin with their name");
+_Static_assert(offsetof(struct config_tool, name) == 0, "entries begin with their name");
+_Static_assert(offsetof(struct config_tenant, name) == 0, "entries begin with their name");
 
 // What the rules need to speak: the configuration for places, and the list.
 struct check {

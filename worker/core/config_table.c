@@ -205,14 +205,16 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-// One row of the matrix of optimal string alignment; `above` and `above2` are the rows before it.
-static void distance_row(const char *a, size_t i, const char *b, size_t b_len, const int *above,
-                         const int *above2, int *row)
+// One row of the matrix of optimal string alignment, for the first i bytes of `a`. Three rows are
+// kept, each in the place of its number modulo three.
+static void distance_row(const char *a, size_t i, const char *b, int rows[3][NAME_MAX_BYTES + 1])
 {
+    const int *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
+    int *row = rows[i % 3];
     row[0] = (int)i;
-    for (size_t j = 1; j <= b_len; j++) {
-        int swap_in = above[j - 1] + (a[i - 1] != b[j - 1]);
-        row[j] = least(swap_in, least(above[j], row[j - 1]) + 1);
+    for (size_t j = 1; b[j - 1] != '\0'; j++) {
+        int change = above[j - 1] + (a[i - 1] != b[j - 1]);
+        row[j] = least(change, least(above[j], row[j - 1]) + 1);
         if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
             row[j] = least(row[j], above2[j - 2] + 1);
     }
@@ -227,7 +229,7 @@ int config_distance(const char *a, const char *b)
     for (size_t j = 0; j <= b_len; j++)
         rows[0][j] = (int)j;
     for (size_t i = 1; i <= a_len; i++)
-        distance_row(a, i, b, b_len, rows[(i + 2) % 3], rows[(i + 1) % 3], rows[i % 3]);
+        distance_row(a, i, b, rows);
     int distance = rows[a_len % 3][b_len];
     int longer = (int)(a_len > b_len ? a_len : b_len);
     return distance * 3 <= longer || distance == 1 ? distance : -1;

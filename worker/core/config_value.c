@@ -2,7 +2,6 @@
 // Reads and writes single values of the configuration, by the rows of config.def.
 #include "core/config_value.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +14,10 @@
 #define TEXT_MAX_BYTES 4096
 
 // set_enum writes through this size.
-static_assert(sizeof(enum log_level) == sizeof(unsigned), "enums are as large as unsigned");
-static_assert(sizeof(enum answer_mode) == sizeof(unsigned), "enums are as large as unsigned");
-static_assert(sizeof(enum limit_field) == sizeof(unsigned), "enums are as large as unsigned");
-static_assert(sizeof(enum reasoning_parameter) == sizeof(unsigned), "enums are as large");
+_Static_assert(sizeof(enum log_level) == sizeof(unsigned), "enums are as large as unsigned");
+_Static_assert(sizeof(enum answer_mode) == sizeof(unsigned), "enums are as large as unsigned");
+_Static_assert(sizeof(enum limit_field) == sizeof(unsigned), "enums are as large as unsigned");
+_Static_assert(sizeof(enum reasoning_parameter) == sizeof(unsigned), "enums are as large");
 
 struct unit {
     const char *name;

@@ -223,10 +223,11 @@ static void add_to_route(const struct config_reader *reader, struct config_route
     struct buf why OWN_BUF, hint OWN_BUF;
     buf_init(&why, 0);
     buf_init(&hint, 0);
-    char *model OWN_FREE = yaml_scalar(node);
-    if (config_route_add(reader->config, route, model ? model : "", &why))
+    char *text OWN_FREE = yaml_scalar(node);
+    const char *model = text ? text : "";
+    if (config_route_add(reader->config, route, model, &why))
         return;
-    const char *nearest = config_entry_nearest(reader->config, CONFIG_MODEL, model ? model : "");
+    const char *nearest = config_entry_nearest(reader->config, CONFIG_MODEL, model);
     if (nearest[0] != '\0' && strcmp(nearest, model) != 0)
         buf_printf(&hint, "Did you mean `%s`?", nearest);
     config_errors_add(reader->errors, yaml_place(node, fallback), buf_str(&hint), "`routes.%s`: %s",

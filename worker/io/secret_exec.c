@@ -18,8 +18,6 @@
 
 #define WORDS_MAX 64
 
-extern char **environ;
-
 static int64_t now_ms(void)
 {
     struct timespec now;
