@@ -469,7 +469,7 @@ static void test_errors(void **state)
 {
     (void)state;
     struct config_errors errors = {0};
-    config_errors_add(&errors, (struct config_place){"f", 3, 1}, NULL, "%s", "late");
+    config_errors_add(&errors, (struct config_place){"f", 3, 1}, "", "%s", "late");
     config_errors_add(&errors, (struct config_place){"f", 2, 9}, "Do so.", "early");
     config_errors_add(&errors, (struct config_place){NULL, 0, 0}, "", "nowhere");
     config_errors_sort(&errors);
@@ -481,7 +481,7 @@ static void test_errors(void **state)
         assert_string_equal(buf_str(&text), expected[i]);
     }
     for (int i = 0; i < 100; i++)
-        config_errors_add(&errors, (struct config_place){"f", i, 1}, NULL, "many");
+        config_errors_add(&errors, (struct config_place){"f", i, 1}, "", "many");
     assert_int_equal(errors.len, CONFIG_ERRORS_MAX);
     config_errors_deinit(&errors);
     assert_int_equal(errors.len, 0);

@@ -225,7 +225,7 @@ int config_distance(const char *a, const char *b)
     size_t a_len = strlen(a), b_len = strlen(b);
     if (a_len > NAME_MAX_BYTES || b_len > NAME_MAX_BYTES)
         return -1;
-    int rows[3][NAME_MAX_BYTES + 1];
+    int rows[3][NAME_MAX_BYTES + 1] = {{0}};
     for (size_t j = 0; j <= b_len; j++)
         rows[0][j] = (int)j;
     for (size_t i = 1; i <= a_len; i++)

@@ -377,7 +377,7 @@ static struct config *parse(struct config_reader *reader, const char *text, size
     config_finish(reader->config, reader->errors);
     if (yaml_doc_exhausted(reader->doc)) {
         config_errors_deinit(reader->errors); // they follow from it
-        config_errors_add(reader->errors, (struct config_place){reader->file, 0, 0}, NULL,
+        config_errors_add(reader->errors, (struct config_place){reader->file, 0, 0}, "",
                           "the file is over %d values, with its aliases followed",
                           YAML_DOC_MAX_NODES);
     }
@@ -394,7 +394,7 @@ static bool find_text(const struct config_source *source, const char *path, stru
     if (source->text && buf_add_str(out, source->text))
         return true;
     if (source->text) {
-        config_errors_add(errors, (struct config_place){path, 0, 0}, NULL,
+        config_errors_add(errors, (struct config_place){path, 0, 0}, "",
                           "the file is over %d bytes", CONFIG_FILE_MAX_BYTES);
         return false;
     }
@@ -412,7 +412,7 @@ static bool read_env_file(const struct config_source *source, struct secrets *se
     buf_init(&why, 0);
     if (source->env_file == NULL || secrets_read_env_file(secrets, source->env_file, &why))
         return true;
-    config_errors_add(errors, (struct config_place){NULL, 0, 0}, NULL, "%s", buf_str(&why));
+    config_errors_add(errors, (struct config_place){NULL, 0, 0}, "", "%s", buf_str(&why));
     return false;
 }
 

@@ -90,7 +90,7 @@ static void report(const struct reading *reading, struct fy_diag *diag, const ch
         any = true;
     }
     if (!any)
-        config_errors_add(reading->errors, (struct config_place){reading->file, 1, 1}, NULL, "%s",
+        config_errors_add(reading->errors, (struct config_place){reading->file, 1, 1}, "", "%s",
                           otherwise);
 }
 
@@ -173,7 +173,7 @@ struct fy_node *yaml_follow(struct yaml_doc *doc, struct fy_node *node)
         real = fy_node_resolve_alias(real);
     if (real && !fy_node_is_alias(real))
         return real;
-    config_errors_add(doc->errors, yaml_place(node, (struct config_place){doc->file, 0, 0}), NULL,
+    config_errors_add(doc->errors, yaml_place(node, (struct config_place){doc->file, 0, 0}), "",
                       "there is no anchor for this alias");
     return NULL;
 }
