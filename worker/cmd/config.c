@@ -33,7 +33,7 @@ static int check(struct invocation *invocation)
         json_decref(answer);
         return print_text(text, true);
     }
-    printf("%s is right: %zu providers, %zu models, %zu routes.\n", path, config->provider_count,
+    printf("%s is right. Providers: %zu, models: %zu, routes: %zu.\n", path, config->provider_count,
            config->model_count, config->route_count);
     return EXIT_DONE;
 }
