@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "core/json_schema.h"
 #include "core/text.h"
 
 #define POINTS3   "\"key_points\":[\"a\",\"b\",\"c\"]"
@@ -284,6 +285,46 @@ static void test_failures_do_not_quote(void **state)
     }
 }
 
+static const struct {
+    const char *schema, *output, *detail; // NULL: it matches
+} schemas[] = {
+    {"{\"type\":\"object\",\"required\":[\"law\"],\"properties\":{\"law\":{\"type\":\"string\"}}}",
+     "{\"law\":\"German\"}", NULL},
+    {"{\"type\":\"object\",\"required\":[\"law\"]}", "{}", "at the top: required property law"},
+    {"{\"properties\":{\"law\":{\"type\":\"string\"}}}", "{\"law\":5}", "at /law: string"},
+    {"{\"properties\":{\"a\":{\"items\":{\"maxLength\":2}}}}", "{\"a\":[\"SECRETWORD\"]}",
+     "at /a/0: at most 2 characters"},
+    {"{\"additionalProperties\":{\"type\":\"null\"}}", "{\"SECRET WORD\":1}", "at /*: null"},
+    {"{\"additionalProperties\":false}", "{\"SECRETWORD\":1}", "at /*: no property of this name"},
+};
+
+static void test_own_schema(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++)
+        for (int quoted = 0; quoted < 2; quoted++) {
+            struct failure failure = {.code = ERR_NONE};
+            json_t *tree = json_loads(schemas[i].schema, 0, NULL);
+            struct json_schema *schema = json_schema_new(tree, &failure);
+            assert_non_null(schema);
+            struct summary_rule rule = {.own_schema = true, .evidence = quoted, .schema = schema};
+            struct summary s;
+            char content[300];
+            snprintf(content, sizeof(content), quoted ? "{\"output\":%s,\"quotes\":[]}" : "%s",
+                     schemas[i].output);
+            bool ok = summary_parse(&s, &rule, content, strlen(content), &failure);
+            assert_int_equal(ok, schemas[i].detail == NULL);
+            if (!ok &&
+                (!strstr(failure.detail, schemas[i].detail) || failure.code != ERR_SCHEMA_MISMATCH))
+                fail_msg("%s", failure.detail);
+            if (!ok)
+                assert_null(strstr(failure.detail, "SECRET"));
+            summary_deinit(&s);
+            json_schema_free(schema);
+            json_decref(tree);
+        }
+}
+
 static void test_rule_of_the_kinds(void **state)
 {
     (void)state;
@@ -312,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_numbers_past_int64),
         cmocka_unit_test(test_caps),
         cmocka_unit_test(test_failures_do_not_quote),
+        cmocka_unit_test(test_own_schema),
         cmocka_unit_test(test_rule_of_the_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

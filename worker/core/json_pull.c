@@ -7,7 +7,8 @@
 
 struct json_pull json_pull_of(const char *data, size_t len)
 {
-    return (struct json_pull){.at = data, .end = data + len};
+    const char *from = data ? data : "";
+    return (struct json_pull){.at = from, .end = from + len};
 }
 
 static bool fault(struct json_pull *pull)

@@ -36,6 +36,7 @@ struct json_pull {
     bool first; // no member or item of the object or list just entered has been read
 };
 
+// NULL and 0: an empty text.
 struct json_pull json_pull_of(const char *data, size_t len);
 // The first character of the next value: { [ " t f n, a digit or -; 0 at the end or after a fault.
 char json_pull_peek(struct json_pull *pull);

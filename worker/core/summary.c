@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/own.h"
 #include "core/json_scan.h"
+#include "core/json_schema.h"
 #include "core/text.h"
 #include "core/visible.h"
 
@@ -291,6 +292,55 @@ static bool read_own_quotes(struct reading *reading, const json_t *root)
     return true;
 }
 
+// A path without names that could be the document's own: those that no schema would choose, and
+// the last where it is the one that no schema has.
+static void add_path(struct buf *out, const char *path, bool hide_last)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
+    while (*path == '/') {
+        size_t len = strcspn(path + 1, "/");
+        bool last = path[1 + len] == '\0';
+        bool known = len <= 40 && strspn(path + 1, plain) >= len && !(last && hide_last);
+        buf_printf(out, "/%.*s", known ? (int)len : 1, known ? path + 1 : "*");
+        path += 1 + len;
+    }
+}
+
+// The first problems in words, from json_schema_check's list: where, and what was expected; never
+// what was there.
+static bool explain_problems(struct reading *reading, const struct buf *problems)
+{
+    struct buf text OWN_BUF;
+    buf_init(&text, FAILURE_DETAIL_BYTES - 1);
+    json_t *list = json_loadb(buf_str(problems), problems->len, 0, NULL);
+    buf_add_str(&text, "the output does not match its JSON Schema; expected is ");
+    for (size_t i = 0; i < json_array_size(list) && i < 4; i++) {
+        const json_t *problem = json_array_get(list, i);
+        const char *path = json_string_value(json_object_get(problem, "path"));
+        const char *expected = json_string_value(json_object_get(problem, "expected"));
+        buf_add_str(&text, i ? "; at " : "at ");
+        if (path && *path)
+            add_path(&text, path, expected && strcmp(expected, "no property of this name") == 0);
+        else
+            buf_add_str(&text, "the top");
+        buf_printf(&text, ": %s", expected ? expected : "something else");
+        const char *name = json_string_value(json_object_get(problem, "name"));
+        if (name && expected && strncmp(expected, "required property", 17) == 0)
+            buf_printf(&text, " %s", name); // the schema's own word
+    }
+    json_decref(list);
+    return mismatch(reading, "%s", buf_str(&text));
+}
+
+static bool check_schema(struct reading *reading, const json_t *output)
+{
+    struct buf problems OWN_BUF;
+    buf_init(&problems, 0);
+    if (!reading->rule->schema || json_schema_check(reading->rule->schema, output, &problems))
+        return true;
+    return explain_problems(reading, &problems);
+}
+
 static bool read_own_form(struct reading *reading, json_t *root)
 {
     json_t *output = root;
@@ -301,6 +351,8 @@ static bool read_own_form(struct reading *reading, json_t *root)
         if (!read_own_quotes(reading, root))
             return false;
     }
+    if (!check_schema(reading, output))
+        return false;
     clean_tree(reading, output);
     // 15 digits write 0.1 as 0.1; jansson's default of 17 does not.
     reading->out->output_json = json_dumps(output, JSON_COMPACT | JSON_REAL_PRECISION(15));

@@ -63,7 +63,6 @@ struct reader {
     struct sse sse;
     struct buf body; // of everything but a stream
     size_t body_bytes;
-    bool body_seen; // something else than white space
 
     // Filled by the codec.
     struct buf content, refusal;

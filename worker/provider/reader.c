@@ -109,26 +109,25 @@ static bool type_is(const struct reader *reader, const char *what)
     return len == want && strncasecmp(type, what, want) == 0;
 }
 
-// The form by the first character, where the content type says nothing.
-static enum body_form form_by_look(const struct reader *reader, char first)
-{
-    if (first == '{' || first == '[')
-        return BODY_JSON;
-    return reader->stream && first != '<' ? BODY_EVENTS : BODY_FOREIGN;
-}
-
-static enum body_form form_of(const struct reader *reader, char first)
+// What status and content type alone decide.
+static enum body_form form_by_headers(const struct reader *reader)
 {
     if (reader->status != 200)
         return BODY_ERROR;
-    if (type_is(reader, "text/event-stream"))
-        return BODY_EVENTS;
+    return type_is(reader, "text/event-stream") ? BODY_EVENTS : BODY_UNKNOWN;
+}
+
+// The rest is decided with the first character that is not white space.
+static enum body_form form_by_look(const struct reader *reader, char first)
+{
     if (type_is(reader, "application/json") || type_is(reader, "+json"))
         return first == '<' ? BODY_FOREIGN : BODY_JSON;
-    if (!reader->headers.content_type[0] || type_is(reader, "text/plain") ||
-        type_is(reader, "application/octet-stream"))
-        return form_by_look(reader, first);
-    return BODY_FOREIGN;
+    if (reader->headers.content_type[0] && !type_is(reader, "text/plain") &&
+        !type_is(reader, "application/octet-stream"))
+        return BODY_FOREIGN;
+    if (first == '{' || first == '[')
+        return BODY_JSON;
+    return reader->stream && first != '<' ? BODY_EVENTS : BODY_FOREIGN;
 }
 
 static bool is_white(char c)
@@ -136,15 +135,14 @@ static bool is_white(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-// The first character that is not white space (a server keeps a connection alive with empty lines
-// before its JSON); 0: there is none.
-static char first_character(const char *data, size_t len)
+// The bytes of white space at the start: a server keeps a connection alive with empty lines before
+// its JSON.
+static size_t leading_white(const char *data, size_t len)
 {
-    while (len && is_white(*data)) {
-        data++;
-        len--;
-    }
-    return len ? *data : '\0';
+    size_t white = 0;
+    while (white < len && is_white(data[white]))
+        white++;
+    return white;
 }
 
 static bool on_event(void *context, const struct sse_event *event)
@@ -181,7 +179,7 @@ static void push_json(struct reader *reader, const char *data, size_t len)
     if (!buf_add(&reader->body, data, len) || reader->body_bytes > READER_ANSWER_BYTES)
         reader_fail(reader, ERR_ANSWER_TOO_LARGE, true, "the answer passed %d bytes",
                     READER_ANSWER_BYTES);
-    reader->content_events += first_character(data, len) != '\0';
+    reader->content_events += leading_white(data, len) < len;
 }
 
 // An error's or a foreign body: its beginning is kept; one without end is given up.
@@ -208,10 +206,15 @@ enum reader_state reader_push(struct reader *reader, const char *data, size_t le
     if (reader->failure.code != ERR_NONE || len == 0)
         return state_of(reader);
     reader->body_bytes += len;
-    char first = first_character(data, len);
-    reader->body_seen |= first != '\0';
-    if (reader->form == BODY_UNKNOWN && first)
-        reader->form = form_of(reader, first);
+    if (reader->form == BODY_UNKNOWN)
+        reader->form = form_by_headers(reader);
+    if (reader->form == BODY_UNKNOWN) {
+        size_t white = leading_white(data, len);
+        data += white;
+        len -= white;
+        if (len)
+            reader->form = form_by_look(reader, *data);
+    }
     switch (reader->form) {
     case BODY_EVENTS:
         push_events(reader, data, len);
