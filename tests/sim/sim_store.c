@@ -393,10 +393,11 @@ void sim_store_mute(struct sim_store *store)
     store->muted = true;
 }
 
-void sim_store_kill(struct sim_store *store)
+void sim_store_kill(struct sim_store *store, bool clean)
 {
-    size_t applied = 0;
-    if (store->op_count > 0 && store->world->now_ms >= store->away_until_ms && !store->muted)
+    size_t applied = clean ? store->op_count : 0;
+    if (!clean && store->op_count > 0 && store->world->now_ms >= store->away_until_ms &&
+        !store->muted)
         applied = (size_t)world_range(store->world, 0, (int64_t)store->op_count);
     store->dead = true;
     for (size_t i = 0; i < store->op_count; i++) {

@@ -14,8 +14,9 @@ struct sim_store;
 struct sim_store *sim_store_new(struct world *world, struct db *db, int64_t worker,
                                 void (*on_event)(void *context, const struct store_event *event),
                                 void *context);
-// The process is dead: a random part of what was on its way is still applied, nothing is answered.
-void sim_store_kill(struct sim_store *store);
+// The process is dead: what was on its way is still applied, all of it (`clean`) or a random part;
+// nothing is answered.
+void sim_store_kill(struct sim_store *store, bool clean);
 // The database is out of reach for so long.
 void sim_store_away(struct sim_store *store, int64_t for_ms);
 // The next group is committed, its answers are lost, and the connection with them.

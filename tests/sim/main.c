@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks schedules and says what it found.
+//   sim --schedules 10000            seeds 1 to 10000
+//   sim --seed 4711 --trace          one schedule, with all that happens
+//   sim --schedules 2000 --without fence|write-ahead|watermark|idempotent-result
+//                                    that protection is off: the fault has to be found
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "schedule.h"
+
+struct choice {
+    uint64_t first, count;
+    const char *without;
+    struct schedule_switches switches;
+};
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: sim [--schedules N] [--first SEED] [--seed SEED] [--trace]\n"
+                    "           [--without fence|write-ahead|watermark|idempotent-result]\n");
+    return 2;
+}
+
+static bool switch_off(struct choice *choice, const char *name)
+{
+    choice->without = name;
+    if (strcmp(name, "fence") == 0)
+        choice->switches.db.no_fence = true;
+    else if (strcmp(name, "write-ahead") == 0)
+        choice->switches.db.no_write_ahead = true;
+    else if (strcmp(name, "watermark") == 0)
+        choice->switches.no_watermark = true;
+    else if (strcmp(name, "idempotent-result") == 0)
+        choice->switches.db.no_idempotence = true;
+    else
+        return false;
+    return true;
+}
+
+static bool read_options(struct choice *choice, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--trace") == 0) {
+            choice->switches.trace = true;
+            continue;
+        }
+        if (!value)
+            return false;
+        i++;
+        if (strcmp(argv[i - 1], "--schedules") == 0)
+            choice->count = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i - 1], "--first") == 0)
+            choice->first = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i - 1], "--seed") == 0) {
+            choice->first = strtoull(value, NULL, 10);
+            choice->count = 1;
+        } else if (strcmp(argv[i - 1], "--without") != 0 || !switch_off(choice, value))
+            return false;
+    }
+    return true;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+    struct choice choice = {.first = 1, .count = 1000};
+    if (!read_options(&choice, argc, argv))
+        return usage();
+    uint64_t broken = 0, events = 0, walked = 0;
+    double start = seconds();
+    for (uint64_t i = 0; i < choice.count; i++) {
+        struct schedule schedule;
+        uint64_t seed = choice.first + i;
+        bool held = schedule_run(&schedule, seed, &choice.switches);
+        events += schedule.world.events;
+        walked++;
+        if (!held) {
+            broken++;
+            printf("seed %" PRIu64 ": %s\n", seed, schedule.broken);
+        }
+        schedule_deinit(&schedule);
+        if (!held && (choice.without || broken >= 10))
+            break;
+    }
+    double took = seconds() - start;
+    printf("%" PRIu64 " schedules, %" PRIu64 " events, %.1f s: %.0f schedules a minute; %" PRIu64
+           " broken\n",
+           walked, events, took, (double)walked / took * 60, broken);
+    if (choice.without) {
+        printf("without %s: %s\n", choice.without, broken ? "found" : "NOT found");
+        return broken ? 0 : 1;
+    }
+    return broken ? 1 : 0;
+}

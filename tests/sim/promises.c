@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// The promises of DESIGN.md as checks over the simulated database, Kafka and bill.
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "schedule.h"
+
+void promise_broken(struct schedule *schedule, const char *format, ...)
+{
+    if (schedule->broken[0])
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(schedule->broken, sizeof(schedule->broken), format, args);
+    va_end(args);
+    world_trace(&schedule->world, "BROKEN: %s", schedule->broken);
+}
+
+static bool has_letter(const struct schedule *schedule, const struct sent_job *sent)
+{
+    for (size_t i = 0; i < schedule->db.letters_count; i++) {
+        const struct db_letter *letter = &schedule->db.letters[i];
+        if (letter->partition == sent->partition && letter->offset == (int64_t)sent->place * 2)
+            return true;
+    }
+    return false;
+}
+
+static bool newer_exists(const struct schedule *schedule, const struct sent_job *sent)
+{
+    for (size_t i = 0; i < schedule->db.jobs_count; i++)
+        if (strcmp(schedule->db.jobs[i].id, sent->id) == 0 &&
+            schedule->db.jobs[i].revision > sent->revision)
+            return true;
+    return false;
+}
+
+// The message has an outcome: its job's, a dead letter, or it is stale or no job at all.
+static bool has_ended(const struct schedule *schedule, const struct sent_job *sent)
+{
+    if (!sent->is_job)
+        return true;
+    if (has_letter(schedule, sent))
+        return true;
+    const struct db_job *job =
+        db_find_job(&schedule->db, "default", "default", sent->id, sent->revision);
+    if (job)
+        return job->outcomes > 0;
+    return newer_exists(schedule, sent);
+}
+
+bool promises_all_ended(const struct schedule *schedule)
+{
+    for (size_t i = 0; i < schedule->sent_count; i++)
+        if (!has_ended(schedule, &schedule->sent[i]))
+            return false;
+    for (size_t i = 0; i < schedule->db.jobs_count; i++)
+        if (schedule->db.jobs[i].outcomes == 0)
+            return false;
+    for (size_t i = 0; i < schedule->db.letters_count; i++)
+        if (!schedule->db.letters[i].announced)
+            return false;
+    return true;
+}
+
+// Promise 1: the committed offset never passes an unfinished job.
+void promise_on_commit(void *context, int partition, int64_t next)
+{
+    struct schedule *schedule = context;
+    for (size_t i = 0; i < schedule->sent_count; i++) {
+        const struct sent_job *sent = &schedule->sent[i];
+        if (sent->partition == partition && (int64_t)sent->place * 2 < next &&
+            !has_ended(schedule, sent))
+            promise_broken(schedule, "offset %" PRId64 " of partition %d passes unfinished %s",
+                           next, partition, sent->id);
+    }
+}
+
+// "default/default/ID/REVISION/CALL/PLAN/ATTEMPT"
+static bool parse_request_id(const char *text, char *id, size_t id_bytes, int64_t *revision,
+                             int *call, int *plan, int *attempt)
+{
+    char name[64];
+    if (sscanf(text, "default/default/%63[^/]/%" SCNd64 "/%d/%d/%d", name, revision, call, plan,
+               attempt) != 5)
+        return false;
+    snprintf(id, id_bytes, "%s", name);
+    return true;
+}
+
+static struct db_attempt *attempt_of(const struct schedule *schedule, const char *request_id)
+{
+    char id[64];
+    int64_t revision;
+    int call, plan, attempt;
+    if (!parse_request_id(request_id, id, sizeof(id), &revision, &call, &plan, &attempt))
+        return NULL;
+    const struct db_job *job = db_find_job(&schedule->db, "default", "default", id, revision);
+    for (size_t i = 0; job && i < schedule->db.attempts_count; i++) {
+        struct db_attempt *row = &schedule->db.attempts[i];
+        if (row->job_no == job->job_no && row->plan_no == plan && row->call_no == call &&
+            row->attempt_no == attempt)
+            return row;
+    }
+    return NULL;
+}
+
+// Promise 3: a request leaves only after its row, and never for a job that is done.
+void promise_on_request(void *context, const char *request_id)
+{
+    struct schedule *schedule = context;
+    char id[64];
+    int64_t revision;
+    int call, plan, attempt;
+    if (!parse_request_id(request_id, id, sizeof(id), &revision, &call, &plan, &attempt)) {
+        promise_broken(schedule, "a request without a name: %s", request_id);
+        return;
+    }
+    const struct db_job *job = db_find_job(&schedule->db, "default", "default", id, revision);
+    if (!job)
+        promise_broken(schedule, "request %s is paid for an unknown job", request_id);
+    else if (job->outcomes > 0)
+        promise_broken(schedule, "request %s is paid, and the job is done", request_id);
+    else if (!attempt_of(schedule, request_id))
+        promise_broken(schedule, "request %s left without a row", request_id);
+}
+
+static void check_bill(struct schedule *schedule)
+{
+    const struct sim_provider *provider = &schedule->provider;
+    int64_t exact = 0, billed = 0, doubtful = 0;
+    size_t doubts = 0;
+    for (size_t i = 0; i < provider->bill_count; i++) {
+        const struct bill *bill = &provider->bills[i];
+        const struct db_attempt *row = attempt_of(schedule, bill->request_id);
+        billed += bill->cost_picousd;
+        if (!row) {
+            promise_broken(schedule, "%s is on the bill and has no row", bill->request_id);
+            return;
+        }
+        if (row->outcome == ATTEMPT_SENT || row->outcome == ATTEMPT_IN_DOUBT) {
+            doubtful += bill->cost_picousd;
+            doubts++;
+            if (bill->cost_picousd > row->at_most_picousd)
+                promise_broken(schedule, "%s cost more than its bound", bill->request_id);
+        } else if (row->cost_picousd != bill->cost_picousd) {
+            promise_broken(schedule, "%s: ledger %" PRId64 ", bill %" PRId64, bill->request_id,
+                           row->cost_picousd, bill->cost_picousd);
+        }
+    }
+    for (size_t i = 0; i < schedule->db.attempts_count; i++)
+        if (schedule->db.attempts[i].cost_picousd > 0)
+            exact += schedule->db.attempts[i].cost_picousd;
+    if (exact + doubtful != billed)
+        promise_broken(schedule, "the bill is %" PRId64 ", the ledger %" PRId64 " + %" PRId64,
+                       billed, exact, doubtful);
+    size_t most = provider->unusual;
+    for (int w = 0; w < SIM_WORKERS; w++)
+        most += schedule->workers[w].under_way_at_crashes;
+    if (doubts > most)
+        promise_broken(schedule, "%zu paid calls in doubt, at most %zu can be", doubts, most);
+}
+
+void promises_at_end(struct schedule *schedule)
+{
+    for (size_t i = 0; i < schedule->sent_count; i++)
+        if (!has_ended(schedule, &schedule->sent[i]))
+            promise_broken(schedule, "%s (partition %d) has no outcome", schedule->sent[i].id,
+                           schedule->sent[i].partition);
+    for (size_t i = 0; i < schedule->db.jobs_count; i++)
+        if (schedule->db.jobs[i].outcomes != 1)
+            promise_broken(schedule, "%s has %d results", schedule->db.jobs[i].id,
+                           schedule->db.jobs[i].outcomes);
+    for (size_t i = 0; i < schedule->db.letters_count; i++)
+        if (!schedule->db.letters[i].announced)
+            promise_broken(schedule, "letter %zu was never announced", i + 1);
+    if (!sim_broker_is_done(&schedule->broker))
+        promise_broken(schedule, "the offsets did not come to the end");
+    check_bill(schedule);
+}

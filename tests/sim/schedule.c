@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// A schedule: at least 20 jobs over 4 partitions, 2 workers, 1 crash and 3 other faults.
+#include "schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/own.h"
+
+#define FAULTS_END_MS  60000
+#define LIMIT_MS       3600000
+#define LEAST_MESSAGES 24
+
+// ------------------------------------------------------------------------------- configuration
+
+static struct config *make_config(void)
+{
+    struct config *config = own_alloc(sizeof(*config));
+    config->kafka.topic_jobs = own_strdup(SIM_TOPIC);
+    config->kafka.topic_results = own_strdup("results");
+    config->kafka.start = own_strdup("earliest");
+    config->worker.in_flight = 12;
+    config->worker.memory_bytes = 1 << 28;
+    config->documents.max_bytes = 1 << 20;
+    config->retry = (struct backoff){.attempts = 6,
+                                     .base_ms = 500,
+                                     .factor_milli = 2000,
+                                     .max_ms = 60000,
+                                     .jitter = BACKOFF_JITTER_FULL,
+                                     .doubtful = 2};
+    config->providers = own_array(1, sizeof(*config->providers));
+    config->provider_count = 1;
+    config->providers[0].name = own_strdup("sim");
+    config->providers[0].api = own_strdup("openai");
+    config->providers[0].base_url = own_strdup("http://sim/v1");
+    config->providers[0].key_name = own_strdup("sim");
+    config->providers[0].first_byte_ms = 30000;
+    config->providers[0].idle_ms = 30000;
+    config->models = own_array(1, sizeof(*config->models));
+    config->model_count = 1;
+    struct config_model *model = &config->models[0];
+    model->name = own_strdup("sim");
+    model->served_name = own_strdup("sim");
+    model->provider = &config->providers[0];
+    model->context_tokens = 6000;
+    model->max_output_tokens = 1500;
+    model->stream = true;
+    model->in_flight = 8;
+    model->reasoning = REASONING_NONE;
+    model->price = (struct price){.known = true,
+                                  .input_picousd = SIM_INPUT_PICOUSD,
+                                  .cached_picousd = SIM_INPUT_PICOUSD,
+                                  .output_picousd = SIM_OUTPUT_PICOUSD};
+    model->price_version = own_strdup("sim");
+    config->routes = own_array(1, sizeof(*config->routes));
+    config->route_count = 1;
+    config->routes[0].name = own_strdup("default");
+    config->routes[0].models = own_array(1, sizeof(struct config_model *));
+    config->routes[0].models[0] = model;
+    config->routes[0].model_count = 1;
+    return config;
+}
+
+// ------------------------------------------------------------------------------- messages
+
+static void add_text(struct schedule *schedule, struct buf *value, int content)
+{
+    int lines = world_chance(&schedule->world, 80) ? 700 : 3;
+    for (int i = 0; i < lines; i++)
+        buf_printf(value,
+                   "Clause %d of %d. Party one serves party two, which pays one hundred; it ends "
+                   "in May.\\n\\n",
+                   i, content);
+}
+
+static void send_message(struct schedule *schedule, const struct sent_job *sent, const char *value)
+{
+    schedule->sent = own_grow(schedule->sent, schedule->sent_count + 1, sizeof(*schedule->sent));
+    struct sent_job *kept = &schedule->sent[schedule->sent_count++];
+    *kept = *sent;
+    kept->place = schedule->broker.partitions[sent->partition].log_len;
+    sim_broker_append(&schedule->broker, sent->partition, sent->id, value);
+}
+
+static void send_job(struct schedule *schedule, const struct sent_job *sent)
+{
+    struct buf value;
+    buf_init(&value, 0);
+    buf_printf(&value,
+               "{\"v\":1,\"id\":\"%s\",\"revision\":%d,\"kind\":\"summarize\",\"priority\":%d,"
+               "\"document\":{\"text\":\"",
+               sent->id, (int)sent->revision, (int)world_range(&schedule->world, 0, 9));
+    add_text(schedule, &value, sent->content);
+    buf_add_str(&value, "\"}}");
+    send_message(schedule, sent, buf_str(&value));
+    buf_deinit(&value);
+}
+
+// An earlier message again: the same job, another content, or a newer revision.
+static void send_again(struct schedule *schedule)
+{
+    const struct sent_job *earlier =
+        &schedule->sent[world_range(&schedule->world, 0, (int64_t)schedule->sent_count - 1)];
+    struct sent_job sent = *earlier;
+    if (!sent.is_job)
+        return;
+    sent.partition = (int)world_range(&schedule->world, 0, SIM_PARTITIONS - 1);
+    int what = (int)world_range(&schedule->world, 0, 2);
+    const char *value = schedule->broker.partitions[earlier->partition].log[earlier->place].value;
+    if (what == 0) {
+        char *copy = own_strdup(value);
+        send_message(schedule, &sent, copy);
+        free(copy);
+        return;
+    }
+    sent.content += 1000;
+    sent.revision += what - 1;
+    send_job(schedule, &sent);
+}
+
+static void send_odd(struct schedule *schedule, int number)
+{
+    static const char *const values[] = {NULL, "{", "{\"v\":1,\"kind\":\"summarize\",\"id\":\"x\"}",
+                                         "[]", "{\"v\":9,\"kind\":\"summarize\"}"};
+    struct sent_job sent = {.partition = (int)world_range(&schedule->world, 0, SIM_PARTITIONS - 1)};
+    int which = (int)world_range(&schedule->world, 0, 4);
+    snprintf(sent.id, sizeof(sent.id), "odd-%d", number);
+    sent.is_job = which != 0; // a tombstone has no end; the others end as dead letters
+    send_message(schedule, &sent, values[which]);
+}
+
+static void send_one(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    int number = *(int *)data;
+    if (schedule->sent_count > 3 && world_chance(&schedule->world, 150)) {
+        send_again(schedule);
+        return;
+    }
+    if (world_chance(&schedule->world, 60)) {
+        send_odd(schedule, number);
+        return;
+    }
+    struct sent_job sent = {.partition = (int)world_range(&schedule->world, 0, SIM_PARTITIONS - 1),
+                            .is_job = true,
+                            .content = number};
+    snprintf(sent.id, sizeof(sent.id), "job-%d", number);
+    send_job(schedule, &sent);
+}
+
+// ------------------------------------------------------------------------------- faults
+
+static void start_worker(void *context, void *data)
+{
+    (void)data;
+    struct sim_worker *worker = context;
+    if (!worker->alive)
+        sim_worker_start(worker);
+}
+
+static void restart_soon(struct schedule *schedule, struct sim_worker *worker)
+{
+    world_after(&schedule->world, world_range(&schedule->world, 100, 20000), start_worker, worker,
+                NULL);
+}
+
+static void crash(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    struct sim_worker *worker = &schedule->workers[*(int *)data % SIM_WORKERS];
+    if (!worker->alive)
+        return;
+    static const char *const points[] = {
+        "parse",       "after_claim",   "after_intent", "before_send",         "first_byte",
+        "last_byte",   "before_record", "after_record", "before_store_offset", "after_delivery",
+        "after_fetch", "after_bury",
+    };
+    if (world_chance(&schedule->world, 600)) {
+        size_t count = sizeof(points) / sizeof(points[0]);
+        worker->die_at = points[world_range(&schedule->world, 0, (int64_t)count - 1)];
+        worker->die_after = (int)world_range(&schedule->world, 0, 5);
+    } else {
+        sim_worker_kill(worker);
+    }
+    restart_soon(schedule, worker);
+}
+
+static void other_fault(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    struct world *world = &schedule->world;
+    struct sim_worker *worker = &schedule->workers[*(int *)data % SIM_WORKERS];
+    switch (world_range(world, 0, 6)) {
+    case 0:
+        sim_broker_rebalance(&schedule->broker, world_chance(world, 500));
+        break;
+    case 1:
+        sim_broker_away(&schedule->broker, world_range(world, 10, 20000));
+        break;
+    case 2: // PostgreSQL away for everybody
+        for (int w = 0; w < SIM_WORKERS; w++)
+            if (schedule->workers[w].alive)
+                sim_store_away(schedule->workers[w].store, world_range(world, 10, 25000));
+        if (world_chance(world, 500))
+            schedule->db.started_ms = world->now_ms;
+        break;
+    case 3: // one worker is cut off for longer than its lease
+        if (worker->alive)
+            sim_store_away(worker->store, world_range(world, 10000, 40000));
+        break;
+    case 4:
+    case 5:
+        if (worker->alive)
+            sim_store_lose_answers(worker->store);
+        break;
+    case 6: // TERM
+        sim_worker_drain(worker);
+        restart_soon(schedule, worker);
+        break;
+    default:
+        break;
+    }
+}
+
+static void heal(void *context, void *data)
+{
+    (void)data;
+    struct schedule *schedule = context;
+    schedule->healed = true;
+    schedule->provider.fault_per_thousand = 0;
+    for (int w = 0; w < SIM_WORKERS; w++) {
+        schedule->workers[w].die_at = NULL;
+        if (!schedule->workers[w].alive)
+            restart_soon(schedule, &schedule->workers[w]);
+    }
+}
+
+// Restarts whoever ended by a drain or a point of death, as a service manager does.
+static void watch(void *context, void *data)
+{
+    (void)data;
+    struct schedule *schedule = context;
+    for (int w = 0; w < SIM_WORKERS; w++)
+        if (!schedule->workers[w].alive)
+            restart_soon(schedule, &schedule->workers[w]);
+    world_after(&schedule->world, 30000, watch, schedule, NULL);
+}
+
+static void at(struct schedule *schedule, int64_t at_ms, world_fn *fn, int number)
+{
+    int *data = own_alloc(sizeof(*data));
+    *data = number;
+    world_after(&schedule->world, at_ms, fn, schedule, data);
+}
+
+static void plan_faults(struct schedule *schedule)
+{
+    struct world *world = &schedule->world;
+    schedule->provider.fault_per_thousand = (int)world_range(world, 0, 300);
+    int crashes = (int)world_range(world, 1, 3);
+    for (int i = 0; i < crashes; i++)
+        at(schedule, world_range(world, 500, 30000), crash, (int)world_range(world, 0, 9));
+    int others = (int)world_range(world, 3, 6);
+    for (int i = 0; i < others; i++)
+        at(schedule, world_range(world, 200, 30000), other_fault, (int)world_range(world, 0, 9));
+    at(schedule, FAULTS_END_MS, heal, 0);
+    at(schedule, FAULTS_END_MS + 100, watch, 0);
+}
+
+// ------------------------------------------------------------------------------- running
+
+static bool is_over(const struct schedule *schedule)
+{
+    return schedule->healed && promises_all_ended(schedule) &&
+           sim_broker_is_done(&schedule->broker);
+}
+
+bool schedule_run(struct schedule *schedule, uint64_t seed,
+                  const struct schedule_switches *switches)
+{
+    *schedule = (struct schedule){.seed = seed};
+    world_init(&schedule->world, seed);
+    schedule->world.trace = switches->trace;
+    db_init(&schedule->db, schedule->world.now_ms);
+    schedule->db.switches = switches->db;
+    sim_broker_init(&schedule->broker, &schedule->world);
+    schedule->broker.no_watermark = switches->no_watermark;
+    schedule->broker.on_commit = promise_on_commit;
+    schedule->broker.context = schedule;
+    sim_provider_init(&schedule->provider, &schedule->world);
+    schedule->provider.on_request = promise_on_request;
+    schedule->provider.context = schedule;
+    schedule->config = make_config();
+    int messages = (int)world_range(&schedule->world, LEAST_MESSAGES, LEAST_MESSAGES + 16);
+    for (int i = 0; i < messages; i++)
+        at(schedule, world_range(&schedule->world, 0, 20000), send_one, i);
+    for (int w = 0; w < SIM_WORKERS; w++) {
+        schedule->workers[w] = (struct sim_worker){.world = &schedule->world,
+                                                   .db = &schedule->db,
+                                                   .broker = &schedule->broker,
+                                                   .provider = &schedule->provider,
+                                                   .config = schedule->config};
+        sim_worker_start(&schedule->workers[w]);
+    }
+    plan_faults(schedule);
+    while (!schedule->broken[0] && schedule->world.now_ms < LIMIT_MS && !is_over(schedule))
+        if (!world_next(&schedule->world))
+            break;
+    if (!schedule->broken[0])
+        promises_at_end(schedule);
+    schedule->hash = schedule->world.rng.state ^ schedule->world.events;
+    return !schedule->broken[0];
+}
+
+void schedule_deinit(struct schedule *schedule)
+{
+    for (int w = 0; w < SIM_WORKERS; w++)
+        sim_worker_kill(&schedule->workers[w]);
+    // What still points into the world is let go of by letting it happen.
+    while (heap_first(&schedule->world.queue) && schedule->world.events < UINT64_MAX) {
+        schedule->healed = true;
+        break;
+    }
+    world_deinit(&schedule->world);
+    sim_broker_deinit(&schedule->broker);
+    sim_provider_deinit(&schedule->provider);
+    db_deinit(&schedule->db);
+    config_free(schedule->config);
+    free(schedule->sent);
+}

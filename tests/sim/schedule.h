@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// One schedule: messages, workers, faults and crashes, all from one seed; run until everything is
+// done, and the promises checked on the way and at the end.
+#ifndef PRECIS_SIM_SCHEDULE_H
+#define PRECIS_SIM_SCHEDULE_H
+
+#include "sim_worker.h"
+
+#define SIM_WORKERS 2
+
+// A message that was put into Kafka, and what must become of it.
+struct sent_job {
+    int partition;
+    size_t place;
+    bool is_job; // a well-formed job
+    char id[40];
+    int64_t revision;
+    int content; // jobs of one id and another content conflict
+};
+
+struct schedule {
+    uint64_t seed;
+    struct world world;
+    struct db db;
+    struct sim_broker broker;
+    struct sim_provider provider;
+    struct config *config;
+    struct sim_worker workers[SIM_WORKERS];
+    struct sent_job *sent;
+    size_t sent_count;
+    bool healed;      // no new faults from here on
+    char broken[300]; // the promise that was broken; "" none
+    uint64_t hash;    // of what happened, to compare a replay
+};
+
+struct schedule_switches {
+    struct db_switches db;
+    bool no_watermark;
+    bool trace;
+};
+
+// True: every promise held. Else `broken` says which did not. The caller deinits it.
+bool schedule_run(struct schedule *schedule, uint64_t seed,
+                  const struct schedule_switches *switches);
+void schedule_deinit(struct schedule *schedule);
+
+// promises.c
+void promise_broken(struct schedule *schedule, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void promise_on_commit(void *schedule, int partition, int64_t next);
+void promise_on_request(void *schedule, const char *request_id);
+void promises_at_end(struct schedule *schedule);
+// Whether all that was sent has its end.
+bool promises_all_ended(const struct schedule *schedule);
+
+#endif
