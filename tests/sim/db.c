@@ -144,6 +144,8 @@ static struct db_job *insert_job(struct db *db, const struct db_claim *claim)
     job->revision = claim->revision;
     memcpy(job->content_hash, claim->content_hash, 32);
     job->spec_json = own_strdup(claim->spec_json);
+    job->partition = claim->partition;
+    job->offset = claim->offset;
     if (claim->document_text)
         db_add_document(db, claim->document_sha256, claim->document_text);
     return job;
@@ -190,9 +192,13 @@ static void reply_saved(const struct db *db, const struct db_job *job, struct cl
     for (size_t i = 0; i < db->attempts_count; i++) {
         const struct db_attempt *attempt = &db->attempts[i];
         if (attempt->job_no == job->job_no)
-            out->attempts[out->attempt_count++] = (struct saved_attempt){
-                attempt->plan_no, attempt->call_no,          attempt->attempt_no,
-                attempt->outcome, own_strdup(attempt->code), own_strdup(attempt->answer)};
+            out->attempts[out->attempt_count++] =
+                (struct saved_attempt){.plan_no = attempt->plan_no,
+                                       .call_no = attempt->call_no,
+                                       .attempt_no = attempt->attempt_no,
+                                       .outcome = attempt->outcome,
+                                       .code = own_strdup(attempt->code),
+                                       .answer = own_strdup(attempt->answer)};
     }
 }
 
@@ -212,7 +218,9 @@ static enum claim_verdict claim_existing(struct db *db, int64_t worker, int64_t 
     if (job->outcomes > 0)
         return CLAIM_FINISHED;
     if (job->worker == worker && job->serial == claim->serial)
-        return CLAIM_MINE;
+        return CLAIM_MINE; // applied before, and its answer was lost
+    if (!has_lease(db, worker, now_ms))
+        return CLAIM_HELD;
     if (job->worker == 0) {
         take(db, job, worker, claim->serial);
         return CLAIM_MINE;
@@ -238,10 +246,7 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
         supersede_older(db, claim);
         job = insert_job(db, claim);
     }
-    out->verdict = has_lease(db, worker, now_ms) || job->outcomes > 0 ||
-                           memcmp(job->content_hash, claim->content_hash, 32) != 0
-                       ? claim_existing(db, worker, now_ms, claim, job)
-                       : CLAIM_HELD;
+    out->verdict = claim_existing(db, worker, now_ms, claim, job);
     if (out->verdict == CLAIM_CONFLICT)
         return;
     out->job_no = job->job_no;
@@ -456,6 +461,18 @@ void db_announced(struct db *db, int64_t id)
         letter->announced = true;
 }
 
+// Something that was read there has reached this database.
+static bool is_used(const struct db *db, int32_t partition)
+{
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].partition == partition)
+            return true;
+    for (size_t i = 0; i < db->letters_count; i++)
+        if (db->letters[i].partition == partition)
+            return true;
+    return false;
+}
+
 void db_partition_begin(struct db *db, int64_t worker, const char *topic, int32_t partition,
                         struct partition_reply *out)
 {
@@ -465,12 +482,12 @@ void db_partition_begin(struct db *db, int64_t worker, const char *topic, int32_
         struct db_partition *row = &db->partitions[i];
         if (strcmp(row->topic, topic) != 0)
             continue;
-        out->topic_known = true;
+        out->topic_known |= is_used(db, row->partition);
         if (row->partition == partition)
             mine = row;
     }
     if (mine) {
-        out->known = true;
+        out->known = is_used(db, partition);
         out->unclean = !mine->clean && mine->worker != worker;
     } else {
         mine = ADD(db, partitions);
@@ -490,12 +507,25 @@ void db_partition_clean(struct db *db, int64_t worker, const char *topic, int32_
     }
 }
 
+// A message that was claimed once was parsed then: it is innocent of what happened later.
+static bool was_claimed(const struct db *db, int32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].partition == partition && db->jobs[i].offset == offset)
+            return true;
+    return false;
+}
+
 int32_t db_suspect(struct db *db, const char *topic, int32_t partition, int64_t offset)
 {
     for (size_t i = 0; i < db->suspects_count; i++) {
         struct db_suspect *row = &db->suspects[i];
-        if (row->partition == partition && row->offset == offset && strcmp(row->topic, topic) == 0)
-            return ++row->times;
+        if (row->partition != partition || row->offset != offset || strcmp(row->topic, topic) != 0)
+            continue;
+        row->times++;
+        if (row->times > 2 && was_claimed(db, partition, offset))
+            row->times = 1;
+        return row->times;
     }
     struct db_suspect *row = ADD(db, suspects);
     *row = (struct db_suspect){own_strdup(topic), partition, offset, 1};

@@ -20,6 +20,8 @@ struct db_job {
     int64_t revision;
     unsigned char content_hash[32];
     char *spec_json;
+    int32_t partition;
+    int64_t offset;
     // its claim
     int64_t worker; // 0: none
     int64_t serial;
@@ -123,6 +125,8 @@ struct db_claim {
     const unsigned char *content_hash;
     const char *spec_json, *document_sha256, *document_text; // text NULL: none to store
     int64_t serial;
+    int32_t partition;
+    int64_t offset;
 };
 
 // The reply's arrays are the caller's.

@@ -143,8 +143,11 @@ static void check_bill(struct schedule *schedule)
         if (row->outcome == ATTEMPT_SENT || row->outcome == ATTEMPT_IN_DOUBT) {
             doubtful += bill->cost_picousd;
             doubts++;
+            world_trace(&schedule->world, "in doubt: %s", bill->request_id);
             if (bill->cost_picousd > row->at_most_picousd)
                 promise_broken(schedule, "%s cost more than its bound", bill->request_id);
+        } else if (row->source == COST_ESTIMATED) { // its usage never came
+            doubtful += bill->cost_picousd - row->cost_picousd;
         } else if (row->cost_picousd != bill->cost_picousd) {
             promise_broken(schedule, "%s: ledger %" PRId64 ", bill %" PRId64, bill->request_id,
                            row->cost_picousd, bill->cost_picousd);

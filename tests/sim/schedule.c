@@ -28,7 +28,7 @@ static struct config *make_config(void)
                                      .base_ms = 500,
                                      .factor_milli = 2000,
                                      .max_ms = 60000,
-                                     .jitter = BACKOFF_JITTER_FULL,
+                                     .jitter = BACKOFF_FULL,
                                      .doubtful = 2};
     config->providers = own_array(1, sizeof(*config->providers));
     config->provider_count = 1;
@@ -44,8 +44,8 @@ static struct config *make_config(void)
     model->name = own_strdup("sim");
     model->served_name = own_strdup("sim");
     model->provider = &config->providers[0];
-    model->context_tokens = 6000;
-    model->max_output_tokens = 1500;
+    model->context_tokens = 3600;
+    model->max_output_tokens = 1100;
     model->stream = true;
     model->in_flight = 8;
     model->reasoning = REASONING_NONE;
@@ -67,7 +67,7 @@ static struct config *make_config(void)
 
 static void add_text(struct schedule *schedule, struct buf *value, int content)
 {
-    int lines = world_chance(&schedule->world, 80) ? 700 : 3;
+    int lines = world_chance(&schedule->world, 80) ? 160 : 3;
     for (int i = 0; i < lines; i++)
         buf_printf(value,
                    "Clause %d of %d. Party one serves party two, which pays one hundred; it ends "
@@ -156,7 +156,7 @@ static void start_worker(void *context, void *data)
 {
     (void)data;
     struct sim_worker *worker = context;
-    if (!worker->alive)
+    if (!worker->alive && !worker->world->closing)
         sim_worker_start(worker);
 }
 
@@ -242,6 +242,8 @@ static void watch(void *context, void *data)
 {
     (void)data;
     struct schedule *schedule = context;
+    if (schedule->world.closing)
+        return;
     for (int w = 0; w < SIM_WORKERS; w++)
         if (!schedule->workers[w].alive)
             restart_soon(schedule, &schedule->workers[w]);
@@ -310,6 +312,9 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
             break;
     if (!schedule->broken[0])
         promises_at_end(schedule);
+    if (schedule->broken[0] && switches->trace)
+        for (int w = 0; w < SIM_WORKERS; w++)
+            sim_worker_dump(&schedule->workers[w]);
     schedule->hash = schedule->world.rng.state ^ schedule->world.events;
     return !schedule->broken[0];
 }
@@ -318,11 +323,10 @@ void schedule_deinit(struct schedule *schedule)
 {
     for (int w = 0; w < SIM_WORKERS; w++)
         sim_worker_kill(&schedule->workers[w]);
-    // What still points into the world is let go of by letting it happen.
-    while (heap_first(&schedule->world.queue) && schedule->world.events < UINT64_MAX) {
-        schedule->healed = true;
-        break;
-    }
+    // What is still on its way lets go of what it holds when it happens.
+    schedule->world.closing = true;
+    while (world_next(&schedule->world))
+        continue;
     world_deinit(&schedule->world);
     sim_broker_deinit(&schedule->broker);
     sim_provider_deinit(&schedule->provider);

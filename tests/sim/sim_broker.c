@@ -100,6 +100,8 @@ static void pump(void *context, void *data)
     (void)data;
     struct sim_broker *broker = context;
     broker->pumping = false;
+    if (broker->world->closing)
+        return;
     if (broker->world->now_ms >= broker->away_until_ms) {
         int first = (int)world_range(broker->world, 0, SIM_PARTITIONS - 1);
         for (int i = 0; i < SIM_PARTITIONS; i++) {
@@ -200,7 +202,8 @@ sim_client_join(struct sim_broker *broker,
     client->broker = broker;
     while (broker->members[client->place].here)
         CHECK(++client->place < SIM_MEMBERS);
-    broker->members[client->place] = (struct sim_member){true, on_event, context};
+    broker->members[client->place] =
+        (struct sim_member){true, on_event, context, ++broker->assignments};
     world_after(broker->world, world_range(broker->world, 10, 500), rebalance_soon, broker, NULL);
     return client;
 }
@@ -253,6 +256,7 @@ static void ask_begin(void *context, const char *topic, int32_t number, enum bro
     struct sim_partition *partition = mine(client, number);
     if (!partition || start == BROKER_START_STOPPED)
         return;
+    world_trace(client->broker->world, "partition %d: begun by member %d", number, client->place);
     partition->begun = true;
     partition->position = start == BROKER_START_AT ? offset : 0;
     if (start == BROKER_START_FIRST && partition->committed < 0)
@@ -268,6 +272,7 @@ static void ask_pause(void *context, const char *topic, int32_t number)
         return;
     CHECK(partition->begun && !partition->paused); // strict pairs
     partition->paused = true;
+    world_trace(((struct sim_client *)context)->broker->world, "partition %d: paused", number);
 }
 
 static void ask_resume(void *context, const char *topic, int32_t number)
@@ -278,6 +283,7 @@ static void ask_resume(void *context, const char *topic, int32_t number)
         return;
     CHECK(partition->begun && partition->paused);
     partition->paused = false;
+    world_trace(((struct sim_client *)context)->broker->world, "partition %d: resumed", number);
     wake(((struct sim_client *)context)->broker);
 }
 
@@ -297,7 +303,7 @@ static void ask_store(void *context, const char *topic, int32_t number, int64_t 
 struct delivery {
     struct sim_client *client;
     int place;
-    void *member_context;
+    uint64_t joined;
     uint64_t token;
     bool ok;
 };
@@ -306,7 +312,7 @@ static void delivered(void *context, void *data)
 {
     struct sim_broker *broker = context;
     struct delivery *delivery = data;
-    if (broker->members[delivery->place].context != delivery->member_context)
+    if (broker->members[delivery->place].joined != delivery->joined)
         return; // that process is gone
     struct broker_event event = {
         .kind = BROKER_DELIVERED, .token = delivery->token, .ok = delivery->ok};
@@ -325,7 +331,7 @@ static bool ask_produce(void *context, enum broker_topic topic, const struct mes
     if (world_chance(broker->world, 20))
         return false;
     struct delivery *delivery = own_alloc(sizeof(*delivery));
-    *delivery = (struct delivery){client, client->place, broker->members[client->place].context,
+    *delivery = (struct delivery){client, client->place, broker->members[client->place].joined,
                                   token, world_chance(broker->world, 970)};
     broker->produced++;
     world_after(broker->world, world_range(broker->world, 1, 50), delivered, broker, delivery);

@@ -32,6 +32,7 @@ struct sim_member {
     bool here;
     void (*on_event)(void *context, const struct broker_event *event);
     void *context;
+    uint64_t joined; // tells its life from those before it at this place
 };
 
 struct sim_broker {

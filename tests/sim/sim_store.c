@@ -442,6 +442,8 @@ static void ask_claim(void *store, const struct claim_request *request)
         .document_sha256 = keep(op, spec->document_sha256),
         .document_text = keep(op, spec->text),
         .serial = request->serial,
+        .partition = request->partition,
+        .offset = request->offset,
     };
 }
 

@@ -35,5 +35,7 @@ struct sim_worker {
 void sim_worker_start(struct sim_worker *worker);
 void sim_worker_kill(struct sim_worker *worker);
 void sim_worker_drain(struct sim_worker *worker);
+// For a trace: what it has in memory.
+void sim_worker_dump(const struct sim_worker *worker);
 
 #endif

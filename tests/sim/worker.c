@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "engine_parts.h"
 
 static void schedule_run(struct sim_worker *worker);
+static void end_process(struct sim_worker *worker, bool clean);
 
 struct turn {
     uint64_t life;
@@ -37,7 +39,7 @@ static void run(void *context, void *data)
     int64_t next_ms = engine_run(worker->engine);
     worker->depth--;
     if (worker->draining && engine_is_empty(worker->engine) && !worker->dying) {
-        sim_worker_kill(worker); // its claims are freed by `release`, below
+        end_process(worker, true);
         return;
     }
     if (next_ms < worker->run_at_ms && !worker->dying) {
@@ -147,12 +149,22 @@ void sim_worker_start(struct sim_worker *worker)
     on_broker(worker, &up);
 }
 
-void sim_worker_kill(struct sim_worker *worker)
+// Calls that were begun and whose end is not durable yet.
+static size_t calls_under_way(const struct engine *engine)
+{
+    static const enum step steps[] = {STEP_INTENT, STEP_CALL, STEP_RECORD, STEP_FINISH};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        count += engine->steps[steps[i]].len;
+    return count;
+}
+
+static void end_process(struct sim_worker *worker, bool clean)
 {
     if (!worker->alive)
         return;
-    bool clean = worker->draining && !worker->dying;
-    worker->under_way_at_crashes += sim_http_under_way(worker->http);
+    if (!clean)
+        worker->under_way_at_crashes += calls_under_way(worker->engine);
     if (clean) {
         sim_client_leave(worker->client, true); // the engine sees its partitions go
         sim_store_ops.release(worker->store);
@@ -166,6 +178,11 @@ void sim_worker_kill(struct sim_worker *worker)
     world_trace(worker->world, "a worker is %s", clean ? "gone" : "dead");
 }
 
+void sim_worker_kill(struct sim_worker *worker)
+{
+    end_process(worker, false);
+}
+
 void sim_worker_drain(struct sim_worker *worker)
 {
     if (!worker->alive || worker->draining)
@@ -175,4 +192,29 @@ void sim_worker_drain(struct sim_worker *worker)
     engine_drain(worker->engine);
     worker->depth--;
     schedule_run(worker);
+}
+
+void sim_worker_dump(const struct sim_worker *worker)
+{
+    if (!worker->alive)
+        return;
+    const struct engine *engine = worker->engine;
+    for (uint32_t i = 0; i < engine->jobs.room; i++) {
+        const struct job *job = engine->jobs.slots[i].object;
+        if (job)
+            world_trace(worker->world, "left: %s in step %s since %d",
+                        job->spec ? job->spec->id : "", step_name(job->step),
+                        (int)job->step_since_ms);
+    }
+    for (uint32_t i = 0; i < engine->partitions.room; i++) {
+        const struct partition *partition = engine->partitions.slots[i].object;
+        if (partition)
+            world_trace(worker->world,
+                        "left: partition %d begun %d paused %d careful %d asking %d held %zu "
+                        "unfinished %zu stopped %s",
+                        partition->number, partition->begun, partition->paused, partition->careful,
+                        partition->asking, partition->held_len,
+                        offsets_unfinished(&partition->offsets),
+                        partition->stopped ? partition->stopped : "no");
+    }
 }

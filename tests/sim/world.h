@@ -18,6 +18,7 @@ struct world {
     struct heap queue;
     uint64_t events; // that have happened
     bool trace;      // print what happens
+    bool closing;    // the schedule is over: nothing new is begun
 };
 
 typedef void world_fn(void *context, void *data);

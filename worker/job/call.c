@@ -30,6 +30,8 @@ static void restore_attempt(struct call *call, const struct saved_attempt *saved
 {
     if (saved->attempt_no > call->last_attempt_no)
         call->last_attempt_no = saved->attempt_no;
+    if (saved->reopened)
+        return;
     enum err_class class = saved->code ? err_class(err_from_text(saved->code)) : ERR_CLASS_NONE;
     if (saved->outcome == ATTEMPT_IN_DOUBT)
         call->doubtful++;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/own.h"
+#include "core/json_schema.h"
 #include "job/parts.h"
 
 #define EVENT(name) (1u << JOB_##name)
@@ -120,6 +121,7 @@ void job_free(struct job *job)
     call_deinit(&job->call);
     plan_deinit(&job->plan);
     summary_deinit(&job->summary);
+    json_schema_free(job->schema);
     claim_reply_deinit(&job->saved);
     if (!job->spec || job->text != job->spec->text)
         free(job->text);

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/own.h"
 #include "core/chunk.h"
+#include "core/json_schema.h"
 #include "core/text.h"
 #include "core/tokens.h"
 #include "job/parts.h"
@@ -288,6 +289,17 @@ static enum step_result plan_ready(struct job *job, const struct job_now *now)
     return admit_enter(job, now);
 }
 
+// The user's own form of the answer, as a validator.
+static bool make_schema(struct job *job)
+{
+    if (!job->spec->output_schema_json || job->schema)
+        return true;
+    json_t *schema = json_loads(job->spec->output_schema_json, 0, NULL);
+    job->schema = json_schema_new(schema, &job->failure);
+    json_decref(schema);
+    return job->schema != NULL;
+}
+
 static bool choose_model(struct job *job, const struct config *config,
                          const struct config_model **out)
 {
@@ -315,7 +327,7 @@ enum step_result step_plan(struct job *job, const struct job_event *event,
         failure_set(&failure, ERR_EXPIRED, "the deadline has passed");
         return job_fail(job, &failure, now);
     }
-    if (job->plan.count == 0 && plan_restore(job, now->config))
+    if (job->plan.count == 0 && make_schema(job) && plan_restore(job, now->config))
         return plan_ready(job, now);
     int32_t no = job->plan.no + 1;
     if (no > JOB_PLANS_MAX) {
