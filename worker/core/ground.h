@@ -14,8 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// The first place of the quote in the source, as code points of the source, half open. False, and
-// nothing set: it is not there, or nothing is left of it. Time: one or two passes over the source.
+// Where the quote is in the source, as code points of the source, half open: the first place where
+// it stands byte for byte, else the first where it stands at all. False, and nothing set: it is not
+// there, or nothing is left of it. Time: at most three passes over the source.
 bool ground_find(const char *source, size_t len, const char *quote, size_t qlen,
                  size_t *out_from_cp, size_t *out_to_cp);
 
