@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store on PostgreSQL: the operations of core/seams.h on one pipelined connection.
+//
+// Grouping. Requests of one kind that arrive within 2 ms, or 500 of them, or 4 MB, are one unit:
+// one transaction, set-based. While the database is away or busy they gather, and groups grow.
+// Within a unit rows are sorted by key. A unit that PostgreSQL refuses for its data (SQLSTATE
+// classes 22, 23 and 54, 21000) is halved until the bad row stands alone; that one is answered with
+// CLAIM_REJECTED, INTENT_REJECTED or RECORD_REJECTED, a bad `bury` is kept with nothing but its
+// bytes, and the others go through. Units run in the order in which they were made, except that
+// a halved or deadlocked one runs after those already sent.
+//
+// What each operation means, in words that the simulated store obeys too. "Live" is a worker row
+// whose lease_until lies after the database's clock. Everything can be applied twice.
+//
+// claim     The batch is made where it is new; DOCUMENT_TEXT is stored under its SHA-256 where it
+//           is new. By (tenant, batch, id):
+//           - no row at this revision: a worker that is not live gets HELD with job_no 0 (look_up
+//             of 0 says FREE: claim again). A higher revision is there: STALE, nothing is written.
+//             Else job and claim are made, epoch 1: MINE. Lower revisions without an outcome get
+//             the stop `superseded`.
+//           - other content at this revision: STALE where a higher one is there, else CONFLICT.
+//           - an outcome at this revision: FINISHED.
+//           - this worker's own claim with the same serial: MINE, as before.
+//           - nobody's claim (released, or reopened by `retry`): MINE, epoch + 1, where live.
+//           - a worker's whose lease has ended: MINE, epoch + 1, crashes + 1, where live, and where
+//             the server runs for one lease at least and this worker's own lease was never broken
+//             for one lease. Else HELD.
+//           - anybody else's, also this worker's with another serial: HELD.
+//           Taking a claim turns its attempts that are still `sent` into `in_doubt`. MINE brings
+//           the stop, if there is one (cancelled before superseded; see intend), and with an
+//           epoch over 1 the plans, parts and attempts. A claim of a message that a take_requeued
+//           brought with job_no 0 moves the message to the requeued jobs.
+// intend    FENCED unless the claim has this worker and epoch and no outcome is there; then
+// NO_LEASE
+//           unless live; then GO where this worker and epoch have that attempt as `sent` already;
+//           then STOPPED where the claim is stopped, its batch was cancelled (after the job was
+//           reopened, if it was), its id is cancelled, or a higher revision is there; else plan
+//           (the first stays) and attempt are written: GO. An attempt number that is taken: FENCED.
+// record    The attempt: written over `sent` and `in_doubt`, inserted where it is not there, never
+//           over another end. The part: kept where none is there. Both whatever the epoch. The
+//           outcome: only where the claim has this worker and epoch, and none is there; with it
+//           summary, citations, dead letter (code, error, suggestion and `attempts` of the outcome;
+//           one for a message: (topic, partition, offset, timestamp), the newer replaces), result
+//           message, and the requeued entry and the cancellation of the id go. DONE where the
+//           outcome there is this worker's and epoch's (also from before), with the announcements
+//           that are not announced yet; else FENCED.
+// look_up   FINISHED where an outcome is there; FREE where the claim is nobody's, or can be taken
+//           over now as above, or job_no is unknown; else HELD.
+// bury      DEAD: one for a message; the announcement where it was new. It takes a message that was
+//           kept for later with it. LATER: kept once; no announcement.
+// announced Deletes the result message; marks the dead letter.
+// seal      Makes the batch where it is new; the last total holds.
+// fetch     The text; NULL where there is no such document, or no text of it.
+// partition_begin
+//           known: it had a row, and something read there was claimed or buried in this group, or
+//           the row is older than 60 s (a worker that ended right after its first assignment
+//           leaves nothing to lose). topic_known: known, or some partition of the topic has a row
+//           that is older than 60 s. unclean: the last owner, another worker, did not call
+//           partition_clean. The partition is this worker's and unclean from then on.
+// partition_clean  Only for the last owner.
+// suspect   Counts one more, and says how many.
+// renew     The lease ends one lease from now. broken: it had ended (or the row was gone).
+// sweep     Result messages and dead letters that are not announced, 10 s after they were made or
+//           last swept, half of the limit for each; marks them as swept.
+// take_requeued
+//           Jobs that `retry` reopened (the message is the job's spec, topic, partition and offset
+//           its first ones) and kept messages whose version this program knows (job_no 0), which
+//           nobody has taken, or a worker whose lease has ended. This worker has them.
+// release   The worker's row ends; its claims without an outcome become nobody's (no crash).
+//
+// Each answer comes from the loop, never from inside the call that asks. Log events:
+// store_connected, store_lost, store_unreachable, store_failed, store_refused, store_rejected;
+// SQLSTATE, constraint and table are all that is said of an error.
+#ifndef PRECIS_IO_STORE_H
+#define PRECIS_IO_STORE_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "core/seams.h"
+
+#define STORE_LEASE_MS        15000
+#define STORE_MESSAGE_VERSION 1 // the highest `v` of a job message that this program reads
+
+struct store;
+
+// Strings are copied.
+struct store_options {
+    const char *database; // conninfo
+    const char *worker;   // this process's name, as users see it
+    const char *group;    // the Kafka consumer group
+    const char *http_listen;
+    int64_t lease_ms;        // 0: STORE_LEASE_MS; tests shorten it
+    int32_t message_version; // 0: STORE_MESSAGE_VERSION
+    struct log *log;
+    void *context;
+    void (*on_event)(void *context, const struct store_event *event);
+    // The database cannot serve this program, now or later: the process has to end with exit 2 and
+    // say `text`, one sentence with the command to run.
+    void (*on_refused)(void *context, const char *text);
+};
+
+// Connects, registers the worker (lease running), and answers STORE_UP; goes on for ever.
+struct store *store_new(uv_loop_t *loop, const struct store_options *options);
+// Nothing is answered any more; requests that were not answered are forgotten. The memory goes
+// once the loop has closed the handles.
+void store_free(struct store *store);
+const struct store_ops *store_ops_pg(void);
+// This worker's number; 0 before the first STORE_UP.
+int64_t store_worker_id(const struct store *store);
+// Requests that were not answered yet, for bounds and metrics.
+size_t store_pending(const struct store *store);
+
+#endif
