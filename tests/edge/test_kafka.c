@@ -15,7 +15,9 @@
 #include <uv.h>
 
 #include "io/kafka.h"
+#include "io/kafka_check.h"
 #include "io/kafka_mock.h"
+#include "io/kafka_send.h"
 
 #define PARTITIONS  KAFKA_MOCK_PARTITIONS
 #define OFFSETS_MAX 4096
@@ -580,6 +582,87 @@ static void test_bad_property(void **state)
     assert_non_null(strstr(problem, "no.such.property"));
 }
 
+// ---------------------------------------------------------------------------- commands
+
+static struct config_kafka config_of(struct bench *bench)
+{
+    return (struct config_kafka){.brokers = (char *)(uintptr_t)kafka_mock_brokers(bench->mock),
+                                 .group = group,
+                                 .topic_jobs = jobs_topic,
+                                 .topic_dlq = dlq_topic};
+}
+
+static void test_check(void **state)
+{
+    static char missing[] = "no.such.topic", nobody[] = "127.0.0.1:1";
+    struct config_kafka config = config_of(*state);
+    struct kafka_check check;
+    assert_true(kafka_check(&config, &check)); // the mock does not describe configurations
+    assert_int_equal(check.jobs_partitions, PARTITIONS);
+    assert_int_equal(check.jobs_max_bytes, -1);
+    config.topic_results = missing;
+    assert_false(kafka_check(&config, &check));
+    assert_non_null(strstr(check.problem, missing));
+    assert_non_null(strstr(check.suggestion, "--create --topic no.such.topic"));
+    config.brokers = nobody;
+    assert_false(kafka_check(&config, &check));
+    print_message("%s. %s\n", check.problem, check.suggestion);
+    assert_non_null(strstr(check.problem, nobody));
+    assert_non_null(strstr(check.problem, "Connection refused"));
+}
+
+static void count_delivered(void *context, uint64_t token, const char *reason)
+{
+    assert_null(reason);
+    *(uint64_t *)context += token;
+}
+
+static bool give_up(void *context)
+{
+    return --*(int *)context > 0;
+}
+
+static void test_send(void **state)
+{
+    struct config_kafka config = config_of(*state);
+    char problem[256];
+    uint64_t sum = 0;
+    struct kafka_send_options options = {.delivered = count_delivered, .context = &sum};
+    struct kafka_send *sender = kafka_send_open(&config, &options, problem, sizeof(problem));
+    assert_non_null(sender);
+    struct kafka_backlog backlog;
+    assert_true(kafka_send_backlog(sender, jobs_topic, &backlog));
+    assert_int_equal(backlog.partitions, PARTITIONS);
+    assert_int_equal(backlog.total, 0);
+    for (uint64_t i = 1; i <= 100; i++)
+        assert_true(kafka_send_push(
+            sender, jobs_topic,
+            &(struct message){.key = "one", .key_len = 3, .value = "v", .value_len = 1}, i));
+    assert_true(kafka_send_flush(sender, 10000));
+    assert_int_equal(sum, 5050);
+    assert_true(kafka_send_backlog(sender, jobs_topic, &backlog));
+    assert_int_equal(backlog.total, 100);
+    assert_int_equal(backlog.most, 100); // one key, one partition
+    kafka_send_close(sender);
+}
+
+static void test_send_to_nobody(void **state)
+{
+    static char nobody[] = "127.0.0.1:1";
+    struct config_kafka config = config_of(*state);
+    config.brokers = nobody;
+    char problem[256];
+    int rounds = 5;
+    struct kafka_send_options options = {.wait = give_up, .context = &rounds};
+    struct kafka_send *sender = kafka_send_open(&config, &options, problem, sizeof(problem));
+    assert_non_null(sender);
+    assert_true(kafka_send_push(sender, jobs_topic, &(struct message){0}, 1));
+    assert_false(kafka_send_flush(sender, 60000));
+    assert_int_equal(rounds, 0);
+    assert_non_null(strstr(kafka_send_problem(sender), "refused"));
+    kafka_send_close(sender);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -598,6 +681,10 @@ int main(void)
         TEST(test_close_without_brokers),
         TEST(test_large_dead_letter),
         TEST(test_bad_property),
+        TEST(test_check),
+        TEST(test_send),
+        TEST(test_send_to_nobody),
     };
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

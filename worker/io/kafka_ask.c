@@ -81,6 +81,9 @@ void kafka_ask_now(struct kafka_ask *ask)
     case KAFKA_ASK_BEGINNINGS:
         ask->err = ask_beginnings(ask->client, ask->list);
         return;
+    case KAFKA_ASK_CONCRETE:
+        ask->err = look_up(ask->client, ask->list);
+        return;
     case KAFKA_ASK_ENDS:
         ask->err = ask_ends(ask->client, ask->list);
         return;

@@ -16,9 +16,10 @@ enum kafka_question {
     // Offsets of the list that are RD_KAFKA_OFFSET_BEGINNING or _END become the concrete ones, and
     // these are committed; the others stay as they are.
     KAFKA_ASK_BEGINNINGS,
-    KAFKA_ASK_ENDS,    // the end offset of each partition of the list
-    KAFKA_ASK_ALIVE,   // does any broker answer
-    KAFKA_ASK_DESTROY, // rd_kafka_destroy, which blocks too
+    KAFKA_ASK_CONCRETE, // the same without the commit; all of the list have to be logical
+    KAFKA_ASK_ENDS,     // the end offset of each partition of the list
+    KAFKA_ASK_ALIVE,    // does any broker answer
+    KAFKA_ASK_DESTROY,  // rd_kafka_destroy, which blocks too
 };
 
 struct kafka_ask;

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Start-up checks against the brokers.
+#include "io/kafka_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "io/kafka_conf.h"
+
+#define METADATA_TIMEOUT_MS 5000
+#define CONFIGS_TIMEOUT_MS  2000 // the in-memory Kafka never answers this question
+#define FRAME_BYTES         512  // what librdkafka wants beside the record in a response
+
+struct client {
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+};
+
+static bool open_client(struct client *out, const struct config_kafka *config,
+                        struct kafka_check *check)
+{
+    rd_kafka_conf_t *conf =
+        kafka_conf_new(config, KAFKA_ROLE_PRODUCER, check->problem, sizeof(check->problem));
+    if (!conf)
+        return false;
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+    out->client =
+        kafka_conf_client(RD_KAFKA_PRODUCER, conf, check->problem, sizeof(check->problem));
+    if (!out->client)
+        return false;
+    out->queue = rd_kafka_queue_get_main(out->client);
+    return true;
+}
+
+static void close_client(struct client *client)
+{
+    rd_kafka_queue_destroy(client->queue);
+    rd_kafka_destroy(client->client);
+}
+
+// The last of the client's own words about why nobody answers.
+static void explain(struct client *client, const struct config_kafka *config,
+                    struct kafka_check *check)
+{
+    char words[300] = "";
+    rd_kafka_event_t *event;
+    while ((event = rd_kafka_queue_poll(client->queue, 0))) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR &&
+            rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+            snprintf(words, sizeof(words), ": %s", rd_kafka_event_error_string(event));
+        rd_kafka_event_destroy(event);
+    }
+    snprintf(check->problem, sizeof(check->problem), "no Kafka broker answers at %s%s",
+             config->brokers, words);
+    snprintf(check->suggestion, sizeof(check->suggestion),
+             "Check kafka.brokers and kafka.properties, and that the broker is started.");
+}
+
+static int partitions_of(const struct rd_kafka_metadata *metadata, const char *topic)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, topic) == 0)
+            return metadata->topics[i].err ? 0 : metadata->topics[i].partition_cnt;
+    return 0;
+}
+
+static bool check_topic(const struct rd_kafka_metadata *metadata, const struct config_kafka *config,
+                        const char *topic, struct kafka_check *check)
+{
+    if (!topic || partitions_of(metadata, topic) > 0)
+        return true;
+    snprintf(check->problem, sizeof(check->problem),
+             "the topic %s does not exist, or this user may not describe it", topic);
+    snprintf(check->suggestion, sizeof(check->suggestion),
+             "Create it: kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions 8",
+             config->brokers, topic);
+    return false;
+}
+
+static bool check_topics(struct client *client, const struct config_kafka *config,
+                         struct kafka_check *check)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(client->client, 1, NULL, &metadata, METADATA_TIMEOUT_MS)) {
+        explain(client, config, check);
+        return false;
+    }
+    check->jobs_partitions = partitions_of(metadata, config->topic_jobs);
+    bool good = check_topic(metadata, config, config->topic_jobs, check) &&
+                check_topic(metadata, config, config->topic_dlq, check) &&
+                check_topic(metadata, config, config->topic_results, check);
+    rd_kafka_metadata_destroy(metadata);
+    return good;
+}
+
+static int64_t max_bytes_of(const rd_kafka_ConfigResource_t *resource)
+{
+    size_t count;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+    if (rd_kafka_ConfigResource_error(resource))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") == 0 &&
+            rd_kafka_ConfigEntry_value(entries[i]))
+            return strtoll(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
+    return -1;
+}
+
+static void read_limits(rd_kafka_event_t *event, const struct config_kafka *config,
+                        struct kafka_check *check)
+{
+    const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
+    if (!result || rd_kafka_event_error(event))
+        return;
+    size_t count;
+    const rd_kafka_ConfigResource_t **list =
+        rd_kafka_DescribeConfigs_result_resources(result, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = rd_kafka_ConfigResource_name(list[i]);
+        if (strcmp(name, config->topic_jobs) == 0)
+            check->jobs_max_bytes = max_bytes_of(list[i]);
+        if (strcmp(name, config->topic_dlq) == 0)
+            check->dlq_max_bytes = max_bytes_of(list[i]);
+    }
+}
+
+static void ask_limits(struct client *client, const struct config_kafka *config,
+                       struct kafka_check *check)
+{
+    char words[200];
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->client);
+    rd_kafka_ConfigResource_t *resources[] = {
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic_jobs),
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic_dlq),
+    };
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(client->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_set_request_timeout(options, CONFIGS_TIMEOUT_MS, words, sizeof(words));
+    rd_kafka_DescribeConfigs(client->client, resources, 2, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CONFIGS_TIMEOUT_MS);
+    if (event) {
+        read_limits(event, config, check);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ConfigResource_destroy_array(resources, 2);
+    rd_kafka_queue_destroy(queue);
+}
+
+static int64_t receive_limit(const struct config_kafka *config)
+{
+    char problem[200];
+    rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_ROLE_CONSUMER, problem, sizeof(problem));
+    if (!conf)
+        return -1;
+    int64_t limit = kafka_conf_number(conf, "receive.message.max.bytes");
+    rd_kafka_conf_destroy(conf);
+    return limit;
+}
+
+static bool judge_limits(const struct config_kafka *config, struct kafka_check *check)
+{
+    int64_t receive = receive_limit(config);
+    if (check->jobs_max_bytes >= 0 && receive >= 0 &&
+        check->jobs_max_bytes + FRAME_BYTES > receive) {
+        snprintf(check->problem, sizeof(check->problem),
+                 "the topic %s takes messages of %lld bytes, and this consumer only %lld",
+                 config->topic_jobs, (long long)check->jobs_max_bytes, (long long)receive);
+        snprintf(check->suggestion, sizeof(check->suggestion),
+                 "Lower the topic's max.message.bytes, or set receive.message.max.bytes in "
+                 "kafka.properties to at least %lld.",
+                 (long long)(check->jobs_max_bytes + FRAME_BYTES));
+        return false;
+    }
+    int64_t wanted = check->jobs_max_bytes + KAFKA_HEADER_ROOM_BYTES;
+    if (check->jobs_max_bytes >= 0 && check->dlq_max_bytes >= 0 && check->dlq_max_bytes < wanted)
+        snprintf(check->warning, sizeof(check->warning),
+                 "The largest messages do not fit into %s (max.message.bytes %lld): such dead "
+                 "letters come without their value, which stays in PostgreSQL. %lld would do.",
+                 config->topic_dlq, (long long)check->dlq_max_bytes, (long long)wanted);
+    return true;
+}
+
+bool kafka_check(const struct config_kafka *config, struct kafka_check *out)
+{
+    *out = (struct kafka_check){.jobs_max_bytes = -1, .dlq_max_bytes = -1};
+    struct client client;
+    if (!open_client(&client, config, out)) {
+        snprintf(out->suggestion, sizeof(out->suggestion),
+                 "Correct kafka.properties in the configuration.");
+        return false;
+    }
+    bool good = check_topics(&client, config, out);
+    if (good) {
+        ask_limits(&client, config, out);
+        good = judge_limits(config, out);
+    }
+    close_client(&client);
+    return good;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What has to be true of the brokers before a worker starts: they answer, the topics are there, and
+// no message can be larger than what this consumer takes (librdkafka would stop in silence at the
+// first such record). Used by `worker` and by `doctor`.
+#ifndef PRECIS_IO_KAFKA_CHECK_H
+#define PRECIS_IO_KAFKA_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/config.h"
+
+struct kafka_check {
+    int jobs_partitions;
+    int64_t jobs_max_bytes, dlq_max_bytes; // max.message.bytes; -1: the broker does not say
+    char problem[600];                     // one sentence; "" where all is well
+    char suggestion[600];                  // what to do about it
+    char warning[600];                     // "" where there is none
+};
+
+// Blocks for some milliseconds; up to 10 s where nobody answers. False where `problem` is set.
+bool kafka_check(const struct config_kafka *config, struct kafka_check *out);
+
+#endif
