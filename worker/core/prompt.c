@@ -243,9 +243,27 @@ void prompt_deinit(struct prompt *prompt)
     *prompt = (struct prompt){.count = 0};
 }
 
+static size_t prompt_bytes(const struct prompt *prompt)
+{
+    size_t bytes = strlen(prompt->schema_json);
+    for (size_t i = 0; i < prompt->count; i++)
+        bytes += prompt->messages[i].content_len;
+    return bytes;
+}
+
+// 3 tokens frame a request, 4 each message.
+static int64_t prompt_tokens(const struct prompt *prompt)
+{
+    int64_t tokens = 3 + tokens_estimate(prompt->schema_json, strlen(prompt->schema_json));
+    for (size_t i = 0; i < prompt->count; i++)
+        tokens += 4 + tokens_estimate(prompt->messages[i].content, prompt->messages[i].content_len);
+    return tokens;
+}
+
 int64_t prompt_overhead_tokens(const struct job_spec *spec)
 {
-    int64_t most = 0;
+    struct prompt longest = {.count = 0};
+    size_t most = 0;
     for (int kind = PROMPT_WHOLE; kind <= PROMPT_COMBINE; kind++) {
         struct prompt prompt;
         struct prompt_order order = {
@@ -257,12 +275,17 @@ int64_t prompt_overhead_tokens(const struct job_spec *spec)
             .document_name = spec->document_name,
         };
         prompt_build(&prompt, &order);
-        int64_t tokens = 3 + tokens_estimate(prompt.schema_json, strlen(prompt.schema_json));
-        for (size_t i = 0; i < prompt.count; i++)
-            tokens +=
-                4 + tokens_estimate(prompt.messages[i].content, prompt.messages[i].content_len);
-        most = tokens > most ? tokens : most;
-        prompt_deinit(&prompt);
+        if (prompt_bytes(&prompt) > most) {
+            most = prompt_bytes(&prompt);
+            prompt_deinit(&longest);
+            longest = prompt;
+        } else {
+            prompt_deinit(&prompt);
+        }
     }
-    return tokens_upper(most) + 8; // the fence's letters may count for more than those drawn here
+    // The kinds say much the same, so the longest is at most a few tokens short of the largest; and
+    // the fence's letters may count for more than those drawn here.
+    int64_t tokens = prompt_tokens(&longest) + 24;
+    prompt_deinit(&longest);
+    return tokens_upper(tokens);
 }
