@@ -669,6 +669,14 @@ void engine_keys_reread(struct engine *engine)
         key_reopen(&engine->keys[i].key);
 }
 
+bool engine_key_is_refused(const struct engine *engine)
+{
+    for (size_t i = 0; i < engine->config->provider_count; i++)
+        if (engine->keys[i].key.cause == KEY_REFUSED)
+            return true;
+    return false;
+}
+
 // ------------------------------------------------------------------------------- health
 
 static void print_check(struct buf *out, const char *name, const char *trouble)

@@ -42,6 +42,8 @@ void engine_stop_jobs(struct engine *engine);
 bool engine_is_empty(const struct engine *engine);
 // HUP: keys may be new.
 void engine_keys_reread(struct engine *engine);
+// A provider refuses its key.
+bool engine_key_is_refused(const struct engine *engine);
 
 // Readiness and why not: {"status": "ok", "agent": "ready", "checks": {...}}. True: ready.
 bool engine_health(const struct engine *engine, struct buf *out);

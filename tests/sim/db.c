@@ -242,6 +242,8 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
         out->verdict = CLAIM_STALE;
         return;
     }
+    if (!job && !has_lease(db, worker, now_ms))
+        return; // HELD, job_no 0: nothing is written
     if (!job) {
         supersede_older(db, claim);
         job = insert_job(db, claim);
@@ -259,6 +261,8 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
 
 enum lookup_verdict db_look_up(const struct db *db, int64_t worker, int64_t now_ms, int64_t job_no)
 {
+    if (job_no == 0)
+        return LOOKUP_FREE;
     const struct db_job *job = &db->jobs[job_no - 1];
     if (job->outcomes > 0)
         return LOOKUP_FINISHED;

@@ -94,6 +94,16 @@ static void commit(struct sim_broker *broker, int number)
     broker->on_commit(broker->context, number, partition->committed);
 }
 
+static bool has_work(const struct sim_broker *broker)
+{
+    for (int p = 0; p < SIM_PARTITIONS; p++)
+        if (has_more(&broker->partitions[p]) ||
+            (broker->partitions[p].owner >= 0 &&
+             broker->partitions[p].stored > broker->partitions[p].committed))
+            return true;
+    return false;
+}
+
 // One turn: a message for some partitions, and now and then the periodic commit.
 static void pump(void *context, void *data)
 {
@@ -112,7 +122,8 @@ static void pump(void *context, void *data)
                 commit(broker, number);
         }
     }
-    wake(broker);
+    if (has_work(broker))
+        wake(broker);
 }
 
 static void wake(struct sim_broker *broker)
@@ -298,6 +309,7 @@ static void ask_store(void *context, const char *topic, int32_t number, int64_t 
         next = partition->position;
     CHECK(next >= partition->stored);
     partition->stored = next;
+    wake(client->broker);
 }
 
 struct delivery {

@@ -53,6 +53,9 @@ int invocation_misuse(const struct invocation *invocation, const char *format, .
 // The configuration by --config and --env-file, loaded once; mistakes go to stderr, and the answer
 // is NULL: return EXIT_USAGE then. Owned by the invocation.
 const struct config *invocation_config(struct invocation *invocation);
+// Each mistake as a line on stderr.
+struct config_errors;
+void config_errors_tell(const struct config_errors *errors);
 // The file it came from or would come from; NULL where none is found.
 const char *invocation_config_path(struct invocation *invocation);
 

@@ -266,13 +266,16 @@ const char *invocation_config_path(struct invocation *invocation)
     return invocation->config_path;
 }
 
-static void print_mistakes(const struct config_errors *errors)
+void config_errors_tell(const struct config_errors *errors)
 {
-    struct buf text;
-    buf_init(&text, 0);
-    config_errors_print(errors, &text);
-    fputs(buf_str(&text), stderr);
-    buf_deinit(&text);
+    struct buf line;
+    buf_init(&line, 0);
+    for (size_t i = 0; i < errors->len; i++) {
+        buf_clear(&line);
+        config_error_text(&errors->items[i], &line);
+        fprintf(stderr, "error: %s\n", buf_str(&line));
+    }
+    buf_deinit(&line);
 }
 
 const struct config *invocation_config(struct invocation *invocation)
@@ -286,7 +289,7 @@ const struct config *invocation_config(struct invocation *invocation)
     struct config_errors errors = {0};
     invocation->config = config_load(&source, &errors);
     if (!invocation->config)
-        print_mistakes(&errors);
+        config_errors_tell(&errors);
     config_errors_deinit(&errors);
     return invocation->config;
 }
