@@ -243,6 +243,60 @@ static const struct row rows[] = {
      ERR_TIMEOUT_IDLE, true, "", -1},
     {"empty body", json, "", READER_END_EOF, READER_MORE, ERR_BAD_ANSWER, true, "", -1},
     {"empty body, no type", NULL, "", READER_END_EOF, READER_MORE, ERR_BAD_ANSWER, true, "", -1},
+    // the reference pages' own
+    {"reference: plain tool call", json,
+     "{\"id\": \"chatcmpl-Q1\", \"object\": \"chat.completion\", \"created\": 1795000000, "
+     "\"model\": \"grok-4.3\", \"service_tier\": \"default\", \"system_fingerprint\": \"fp_77\", "
+     "\"choices\": [{ \"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": null, "
+     "\"refusal\": null, \"annotations\": [], \"tool_calls\": [{\"id\": \"call_b2\", \"type\": "
+     "\"function\", \"function\": {\"name\": \"order_status\", \"arguments\": \"{\\\"order_id\\\": "
+     "7731}\"}}]}, \"logprobs\": null, \"finish_reason\": \"tool_calls\"}], \"usage\": { "
+     "\"prompt_tokens\": 1320, \"completion_tokens\": 214, \"total_tokens\": 1534, "
+     "\"prompt_tokens_details\": {\"cached_tokens\": 1024, \"audio_tokens\": 0, "
+     "\"cache_write_tokens\": 0}, \"completion_tokens_details\": {\"reasoning_tokens\": 192, "
+     "\"audio_tokens\": 0, \"accepted_prediction_tokens\": 0, \"rejected_prediction_tokens\": 0}}}",
+     READER_END_EOF, READER_MORE, ERR_NOT_JSON, false, "", 1320},
+    {"reference: streamed tool call", events,
+     EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,"
+           "\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
+           "\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}") EVENT(
+         "{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,"
+         "\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{"
+         "\"index\":0,\"id\":\"call_b2\",\"type\":\"function\",\"function\":{\"name\":\"order_"
+         "status\",\"arguments\":\"\"}}]},\"finish_reason\":null}],\"usage\":null}")
+         EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
+               "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"tool_"
+               "calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"order\"}}]},\"finish_"
+               "reason\":null}],\"usage\":null}")
+             EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
+                   "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{},"
+                   "\"finish_reason\":\"tool_calls\"}],\"usage\":null}")
+                 EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
+                       "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[],\"usage\":{\"prompt_"
+                       "tokens\":1320,\"completion_tokens\":214,\"total_tokens\":1534}}") DONE,
+     READER_END_EOF, READER_COMPLETE, ERR_NOT_JSON, false, "", 1320},
+    {"reference: Azure's first chunk and filtered end", events,
+     EVENT("{\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}")
+         EVENT("{\"choices\":[{\"index\":0,\"delta\":{},\"content_filter_results\":{},\"finish_"
+               "reason\":\"content_filter\"}]}") DONE,
+     READER_END_EOF, READER_COMPLETE, ERR_CONTENT_FILTER, false, "", -1},
+    {"reference: Mistral's parts", json,
+     "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":"
+     "\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]},{\"type\":\"text\",\"text\":"
+     "\"a\"}]},\"finish_reason\":\"stop\"}]}",
+     READER_END_EOF, READER_MORE, ERR_NONE, false, "a", -1},
+    {"reference: Mistral's model_length", json, PLAIN("\"content\":\"a\"", "\"model_length\""),
+     READER_END_EOF, READER_MORE, ERR_OUTPUT_LIMIT, false, "a", 5},
+    {"reference: vLLM's error, then the end marker", events,
+     EVENT(
+         "{\"error\":{\"message\":\"m\",\"type\":\"BadRequestError\",\"param\":null,\"code\":400}}")
+         DONE,
+     READER_END_EOF, READER_BAD, ERR_HTTP_FATAL, false, "", -1},
+    {"reference: llama-cpp-python, interrupted", events, TEXT("a") ": ping - 2026\n\n" DONE,
+     READER_END_EOF, READER_COMPLETE, ERR_ANSWER_CUT, true, "a", -1},
+    {"reference: OpenRouter's error in a 200", json,
+     "{\"error\":{\"code\":429,\"message\":\"m\",\"metadata\":{}}}", READER_END_EOF, READER_MORE,
+     ERR_RATE_LIMITED, false, "", -1},
     // somebody else answered
     {"a page", "text/html", "<html>", READER_END_EOF, READER_MORE, ERR_BAD_ANSWER, true, "", -1},
     {"an XML page", "application/xml", "<?xml?>", READER_END_EOF, READER_MORE, ERR_BAD_ANSWER, true,
