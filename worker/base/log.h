@@ -42,8 +42,13 @@ void log_set_redactor(struct log *log, const struct redactor *redactor);
 void log_fields(struct log *log, enum log_level level, const char *event,
                 const struct log_field *fields, size_t count);
 
+static inline const char *log_or_empty(const char *value)
+{
+    return value ? value : "";
+}
+
 #define LOG_TEXT(field_name, value)                                                                \
-    ((struct log_field){.name = (field_name), .text = (value) ? (value) : ""})
+    ((struct log_field){.name = (field_name), .text = log_or_empty(value)})
 #define LOG_NUMBER(field_name, value)                                                              \
     ((struct log_field){.name = (field_name), .number = (int64_t)(value)})
 
