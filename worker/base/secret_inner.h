@@ -37,10 +37,39 @@ struct scan_text {
     } stops[STOP_COUNT];
 };
 
+static inline bool scan_is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool scan_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool scan_is_word(char c)
+{
+    return scan_is_letter(c) || scan_is_digit(c);
+}
+
+static inline bool scan_is_key(char c)
+{
+    return scan_is_word(c) || c == '_' || c == '-' || c == '.' || c == '*' || c == '~';
+}
+
+static inline char scan_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+// The byte at `at`, '\0' past either end (SIZE_MAX is before the beginning).
+static inline char scan_at(const struct scan_text *text, size_t at)
+{
+    return at < text->len ? text->in[at] : '\0';
+}
+
 // The first place at or after `from` where `stop` holds, or the text's length.
 size_t scan_stop(struct scan_text *text, enum stop stop, size_t from);
-// The byte at `at`, '\0' past either end (SIZE_MAX is before the beginning).
-char scan_at(const struct scan_text *text, size_t at);
 // True if a word can begin at `at`: nothing, no letter or digit, or an escape stands before it.
 bool scan_is_border(const struct scan_text *text, size_t at);
 // True for 16 or more letters, digits and -_+/=.~:* with both letters and digits.
@@ -50,11 +79,6 @@ size_t scan_blanks(const struct scan_text *text, size_t at);
 // How many levels of JSON escapes the backslashes before the quotation mark at `at` mean.
 size_t scan_quote_level(const struct scan_text *text, size_t at);
 
-bool scan_is_letter(char c);
-bool scan_is_digit(char c);
-bool scan_is_word(char c); // letter or digit
-bool scan_is_key(char c);
-char scan_lower(char c);
 // True if `word` (lower case) stands at `at`, in any case.
 bool scan_has_word(const struct scan_text *text, size_t at, const char *word);
 

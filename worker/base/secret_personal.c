@@ -106,8 +106,9 @@ static bool is_iban_byte(char c)
 // word may follow the last blank, so each end that fits is tried.
 void personal_iban(struct scan_text *text, size_t at)
 {
-    if (!begins_well(text, at) || text->len - at < 15 || !is_iban_byte(text->in[at + 1]) ||
-        !scan_is_digit(text->in[at + 2]) || !scan_is_digit(text->in[at + 3]))
+    if (text->len - at < 15 || !scan_is_digit(text->in[at + 2]) ||
+        !scan_is_digit(text->in[at + 3]) || !is_iban_byte(text->in[at + 1]) ||
+        !begins_well(text, at))
         return;
     unsigned rest = 0;
     size_t count = 4;

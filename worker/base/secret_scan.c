@@ -144,11 +144,21 @@ static void mark_pem(struct scan_text *text, size_t at)
     spans_add(text->spans, at, end);
 }
 
+static bool is_base64(char c)
+{
+    return scan_is_word(c) || c == '+' || c == '/';
+}
+
 // An AWS secret access key has no prefix: exactly 40 characters of base64 in both cases and digits,
 // which no hash in hex has.
 static void mark_forty(struct scan_text *text, size_t at)
 {
-    if (scan_is_key(scan_at(text, at - 1)) || scan_stop(text, STOP_BASE64, at) - at != 40)
+    if (scan_at(text, at + 39) == '\0' || scan_is_key(scan_at(text, at - 1)))
+        return;
+    for (size_t i = at + 12; i < at + 40; i += 9) // most words end before one of these
+        if (!is_base64(text->in[i]))
+            return;
+    if (scan_stop(text, STOP_BASE64, at) - at != 40)
         return;
     char behind = scan_at(text, at + 40);
     if (behind == '-' || behind == '_' || behind == '=' ||
@@ -173,15 +183,15 @@ static void mark_places(struct scan_text *text, size_t at)
         place_user_info(text, at);
     if (c == ':' || c == '=')
         place_named(text, at);
-    if (c == '@')
+    else if (c == '@')
         personal_mail(text, at);
-    if (c == '+')
+    else if (c == '+')
         personal_telephone(text, at);
-    if (scan_is_digit(c))
+    else if (scan_is_digit(c))
         personal_digits(text, at);
-    if (c >= 'A' && c <= 'Z')
+    else if (c >= 'A' && c <= 'Z')
         personal_iban(text, at);
-    if (scan_lower(c) == 'b' || scan_lower(c) == 't' || scan_lower(c) == 'a')
+    if (c != '\0' && strchr("bBtTaA", c))
         place_scheme(text, at);
     if (at == 0 || !scan_is_word(text->in[at - 1]))
         mark_forty(text, at);

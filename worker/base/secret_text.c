@@ -6,36 +6,6 @@
 
 #define LOOK_BYTES 64 // how far any rule looks without remembering
 
-bool scan_is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool scan_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-bool scan_is_word(char c)
-{
-    return scan_is_letter(c) || scan_is_digit(c);
-}
-
-bool scan_is_key(char c)
-{
-    return scan_is_word(c) || c == '_' || c == '-' || c == '.' || c == '*' || c == '~';
-}
-
-char scan_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-char scan_at(const struct scan_text *text, size_t at)
-{
-    return at < text->len ? text->in[at] : '\0';
-}
-
 bool scan_has_word(const struct scan_text *text, size_t at, const char *word)
 {
     for (; *word; word++, at++)
