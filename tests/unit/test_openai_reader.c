@@ -259,21 +259,25 @@ static const struct row rows[] = {
     {"reference: streamed tool call", events,
      EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,"
            "\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
-           "\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}") EVENT(
-         "{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,"
-         "\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{"
-         "\"index\":0,\"id\":\"call_b2\",\"type\":\"function\",\"function\":{\"name\":\"order_"
-         "status\",\"arguments\":\"\"}}]},\"finish_reason\":null}],\"usage\":null}")
-         EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
-               "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"tool_"
-               "calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"order\"}}]},\"finish_"
-               "reason\":null}],\"usage\":null}")
+           "\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}")
+         EVENT(
+             "{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,"
+             "\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{"
+             "\"index\":0,\"id\":\"call_b2\",\"type\":\"function\",\"function\":{\"name\":\"order_"
+             "status\",\"arguments\":\"\"}}]},\"finish_reason\":null}],\"usage\":null}")
              EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
-                   "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{},"
-                   "\"finish_reason\":\"tool_calls\"}],\"usage\":null}")
-                 EVENT("{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
-                       "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[],\"usage\":{\"prompt_"
-                       "tokens\":1320,\"completion_tokens\":214,\"total_tokens\":1534}}") DONE,
+                   "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{"
+                   "\"tool_"
+                   "calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"order\"}}]},\"finish_"
+                   "reason\":null}],\"usage\":null}")
+                 EVENT(
+                     "{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
+                     "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[{\"index\":0,\"delta\":{},"
+                     "\"finish_reason\":\"tool_calls\"}],\"usage\":null}")
+                     EVENT(
+                         "{\"id\":\"chatcmpl-Q1\",\"object\":\"chat.completion.chunk\",\"created\":"
+                         "1795000000,\"model\":\"gpt-5.4-mini\",\"choices\":[],\"usage\":{\"prompt_"
+                         "tokens\":1320,\"completion_tokens\":214,\"total_tokens\":1534}}") DONE,
      READER_END_EOF, READER_COMPLETE, ERR_NOT_JSON, false, "", 1320},
     {"reference: Azure's first chunk and filtered end", events,
      EVENT("{\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}")
@@ -386,8 +390,8 @@ static const struct {
      false,
      3750000000},
     {"{\"prompt_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0}",
-     {true, 0, 0, 0, 0},
-     false,
+     {false, 0, 0, 0, 0},
+     true,
      -1},
     // contradictions
     {"{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":16}",
@@ -416,6 +420,14 @@ static const struct {
      -1},
     {"{\"completion_tokens\":5,\"total_tokens\":15}", {false, 0, 0, 0, 0}, true, -1},
     {"{\"prompt_tokens\":null,\"completion_tokens\":null,\"total_tokens\":null}",
+     {false, 0, 0, 0, 0},
+     true,
+     -1},
+    {"{\"prompt_tokens\":10,\"completion_tokens\":0,\"total_tokens\":10}",
+     {false, 0, 0, 0, 0},
+     true,
+     -1},
+    {"{\"prompt_tokens\":NaN,\"completion_tokens\":5,\"total_tokens\":NaN}",
      {false, 0, 0, 0, 0},
      true,
      -1},

@@ -42,7 +42,10 @@ static const struct row rows[] = {
     {&plain, "```json\n" GOOD "\n```", ERR_NONE, NULL},
     {&plain, "```\n" GOOD "\n```\n", ERR_NONE, NULL},
     {&plain, "{\"more\":1,\"summary\":\"S.\"," POINTS3 "}", ERR_NONE, NULL},
+    {&plain, "Here it is:\n```json\n" GOOD "\n```\nI hope this helps.", ERR_NONE, NULL},
     // not JSON
+    {&plain, "```json\n" GOOD "\n```\n```json\n" GOOD "\n```", ERR_NOT_JSON, "does not begin"},
+    {&plain, "```json\n" GOOD, ERR_NOT_JSON, "does not begin"},
     {&plain, "", ERR_NOT_JSON, "empty"},
     {&plain, "   ", ERR_NOT_JSON, "empty"},
     {&plain, "The contract is about ships.", ERR_NOT_JSON, "does not begin"},
@@ -220,6 +223,11 @@ static void test_halves_and_nul_are_mended(void **state)
     struct summary s = parse(&plain, "{\"summary\":\"a\\ud800b\\u0000\"," POINTS3 "}");
     assert_string_equal(s.summary, "a\xef\xbf\xbd"
                                    "b\xef\xbf\xbd");
+    assert_int_equal(s.warning_count, 1);
+    assert_non_null(strstr(s.warnings[0], "U+FFFD"));
+    summary_deinit(&s);
+    s = parse(&own, "{\"a\":[\"\\ud800\"]}");
+    assert_int_equal(s.warning_count, 1);
     summary_deinit(&s);
 }
 

@@ -198,24 +198,24 @@ bool json_pull_string(struct json_pull *pull, struct buf *out)
 
 static bool is_word_character(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' ||
-           c == 'E';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '+' || c == '.';
 }
 
-// true, false, null or a number.
+// true, false, null, a number; NaN and Infinity, which some servers write.
 static bool skip_word(struct json_pull *pull)
 {
-    const char *from = pull->at;
+    static const char *const words[] = {"null", "true", "false", "NaN", "Infinity", "-Infinity"};
+    struct json_span word = {pull->at, 0};
     while (pull->at < pull->end && is_word_character(*pull->at))
         pull->at++;
-    size_t len = (size_t)(pull->at - from);
-    if (len == 0)
-        return fault(pull);
-    if (*from == '-' || (*from >= '0' && *from <= '9'))
-        return true;
-    struct json_span word = {from, len};
-    return json_span_is(&word, "null") || json_span_is(&word, "true") ||
-           json_span_is(&word, "false") || fault(pull);
+    word.len = (size_t)(pull->at - word.data);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (json_span_is(&word, words[i]))
+            return true;
+    size_t sign = word.len && *word.data == '-';
+    bool number = word.len > sign && word.data[sign] >= '0' && word.data[sign] <= '9';
+    return number || fault(pull);
 }
 
 static bool skip_plain(struct json_pull *pull)

@@ -4,7 +4,8 @@
 // For documents of which a few members are wanted, such as the hundreds of small ones in a stream.
 // It checks the structure (brackets match, strings end, commas and colons are where they belong,
 // words and numbers are made of the right characters) and a depth of JSON_PULL_DEPTH. It does not
-// check that every skipped number or escape is well formed, nor UTF-8.
+// check that every skipped number or escape is well formed, nor UTF-8; NaN and Infinity, which are
+// no JSON and yet occur, are values to skip.
 //
 //     struct json_pull pull = json_pull_of(data, len);
 //     struct json_span name;

@@ -30,7 +30,8 @@ struct reading {
     const struct summary_rule *rule;
     struct summary *out;
     struct failure *failure;
-    size_t cleaned; // characters that had to go
+    size_t cleaned;  // characters that had to go
+    bool unreadable; // characters that were U+FFFD, or became it
 };
 
 struct summary_rule summary_rule_of(const struct job_spec *spec, enum prompt_kind kind,
@@ -89,7 +90,20 @@ static void trim(const char **text, size_t *len)
         --*len;
 }
 
-// Takes one Markdown fence (```json … ```) off, and a byte order mark.
+// The next line from `text` on that begins with a fence; NULL where there is none.
+static const char *fence_line(const char *text, const char *end)
+{
+    while (text && text < end) {
+        if (end - text >= 3 && memcmp(text, "```", 3) == 0)
+            return text;
+        text = memchr(text, '\n', (size_t)(end - text));
+        text = text ? text + 1 : NULL;
+    }
+    return NULL;
+}
+
+// Takes a byte order mark off, and the one Markdown fence (```json … ```) that there is, with what
+// stands outside it.
 static void strip_fence(const char **text, size_t *len)
 {
     if (*len >= 3 && memcmp(*text, "\xef\xbb\xbf", 3) == 0) {
@@ -97,15 +111,20 @@ static void strip_fence(const char **text, size_t *len)
         *len -= 3;
     }
     trim(text, len);
-    if (*len < 6 || memcmp(*text, "```", 3) != 0 || memcmp(*text + *len - 3, "```", 3) != 0)
+    const char *end = *text + *len;
+    const char *open = *len && **text != '{' ? fence_line(*text, end) : NULL;
+    const char *inside = open ? memchr(open, '\n', (size_t)(end - open)) : NULL;
+    const char *close = inside ? fence_line(inside + 1, end) : NULL;
+    if (!close || fence_line(close + 3, end))
         return;
-    const char *line_end = memchr(*text, '\n', *len);
-    const char *close = *text + *len - 3;
-    if (!line_end || line_end >= close)
-        return;
-    *text = line_end + 1;
+    *text = inside + 1;
     *len = (size_t)(close - *text);
     trim(text, len);
+}
+
+static bool has_replacement(const char *text)
+{
+    return strstr(text, "\xef\xbf\xbd") != NULL;
 }
 
 // A string of the answer: cleaned, without white space at its ends, on the heap.
@@ -117,6 +136,7 @@ static char *clean_string(struct reading *reading, const json_t *string)
     size_t len = json_string_length(string);
     trim(&text, &len);
     reading->cleaned += visible_copy(&out, text, len);
+    reading->unreadable |= has_replacement(buf_str(&out));
     return buf_take(&out);
 }
 
@@ -253,6 +273,7 @@ static void clean_tree(struct reading *reading, json_t *value)
         buf_init(&clean, 0);
         size_t changed = visible_copy(&clean, json_string_value(value), json_string_length(value));
         reading->cleaned += changed;
+        reading->unreadable |= has_replacement(buf_str(&clean));
         if (changed)
             json_string_setn(value, buf_str(&clean), clean.len);
     }
@@ -375,6 +396,8 @@ bool summary_parse(struct summary *out, const struct summary_rule *rule, const c
     json_decref(root);
     if (ok && reading.cleaned)
         warn(out, "invisible or control characters were taken out of the model's answer");
+    if (ok && reading.unreadable)
+        warn(out, "characters of the model's answer could not be read and are U+FFFD");
     if (!ok)
         summary_deinit(out);
     return ok;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads and checks what a model wrote as a summary.
 //
-// One Markdown fence around the JSON is taken off; nothing else is forgiven: text before or after
-// the object, two objects, single quotes are ERR_NOT_JSON. Members that were not asked for are
-// dropped. What comes out is cleaned as core/visible.h says, with a warning where anything had to
-// go, and can be stored as it is: valid UTF-8, no NUL, no lone surrogate.
+// One Markdown fence around the JSON is taken off, with what stands outside it ("Here it is:");
+// nothing else is forgiven: other text before or after the object, two objects, single quotes are
+// ERR_NOT_JSON. Members that were not asked for are dropped. What comes out is cleaned as
+// core/visible.h says, with a warning where anything had to go or could not be read, and can be
+// stored as it is: valid UTF-8, no NUL, no lone surrogate.
 #ifndef PRECIS_CORE_SUMMARY_H
 #define PRECIS_CORE_SUMMARY_H
 

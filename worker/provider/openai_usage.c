@@ -4,7 +4,8 @@
 // Most servers count reasoning inside completion_tokens; xAI counts it beside them. The sum tells:
 // total = prompt + completion + reasoning (with reasoning) means beside. A count that is negative,
 // no integer, absurd, or a total that fits neither shape makes the usage unknown: it is estimated
-// then, and marked. A usage that comes again replaces the one before (it is cumulative).
+// then, and marked; so is (in the reader) a zero beside content. A usage that comes again replaces
+// the one before (it is cumulative).
 #include "provider/codec.h"
 
 #include <string.h>

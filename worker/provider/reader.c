@@ -411,11 +411,22 @@ static size_t bytes_seen(const struct reader *reader)
     return seen == 0 && reader->form == BODY_JSON ? reader->body.len : seen;
 }
 
+// Nothing asked or nothing said cannot be, where something was said.
+static void doubt_zeros(struct reader *reader)
+{
+    struct usage *usage = &reader->usage;
+    if (!usage->known || !bytes_seen(reader) || (usage->input_tokens && usage->output_tokens))
+        return;
+    *usage = (struct usage){.known = false};
+    reader->usage_alarm = true;
+}
+
 void reader_end(struct reader *reader, enum reader_end_cause cause, const struct failure *transport,
                 int64_t unix_now_ms, struct model_answer *out)
 {
     *out = (struct model_answer){.http_status = reader->status};
     judge(reader, cause, transport, &out->failure);
+    doubt_zeros(reader);
     add_retry_words(reader, unix_now_ms, &out->failure);
     take_content(reader, out);
     out->length_limited = out->failure.code == ERR_OUTPUT_LIMIT && reader->finish_reason[0];
