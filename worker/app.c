@@ -366,30 +366,29 @@ static void on_house(uv_timer_t *timer)
 
 // ------------------------------------------------------------------------------- web
 
-static void get_health(void *context, struct web_answer *answer)
+static void get_health(void *context, const struct web_request *request, struct web_answer *answer)
 {
+    (void)request;
     struct app *app = context;
     answer->status = engine_health(app->engine, &answer->body) ? 200 : 503;
-    answer->type = "application/json";
 }
 
-static void get_live(void *context, struct web_answer *answer)
+static void get_live(void *context, const struct web_request *request, struct web_answer *answer)
 {
+    (void)request;
     (void)context;
-    answer->status = 200;
-    answer->type = "application/json";
     buf_add_str(&answer->body, "{\"status\":\"ok\"}\n");
 }
 
-static void get_metrics(void *context, struct web_answer *answer)
+static void get_metrics(void *context, const struct web_request *request, struct web_answer *answer)
 {
+    (void)request;
     struct app *app = context;
     struct kafka_stats stats;
     engine_measure(app->engine);
     kafka_stats(app->kafka, &stats);
     metrics_set(app->metrics, METRIC_KAFKA_LAG, NULL, NULL, stats.in.lag);
-    answer->status = 200;
-    answer->type = "text/plain; version=0.0.4; charset=utf-8";
+    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
     metrics_print(app->metrics, &answer->body);
 }
 
@@ -420,15 +419,22 @@ static void name_worker(struct app *app)
 static bool build_web(struct app *app)
 {
     static const struct web_route routes[] = {
-        {"GET", "/health", get_health},
-        {"GET", "/health/live", get_live},
-        {"GET", "/metrics", get_metrics},
-        {NULL, NULL, NULL},
+        {"GET", "/health", true, get_health},
+        {"GET", "/health/live", true, get_live},
+        {"GET", "/metrics", false, get_metrics},
+    };
+    struct web_options options = {
+        .listen = app->config->http.listen,
+        .tokens = app->config->http.tokens,
+        .routes = routes,
+        .route_count = sizeof(routes) / sizeof(routes[0]),
+        .max_body_bytes = 8192,
+        .context = app,
     };
     char problem[300];
     if (!app->config->http.listen)
         return true;
-    app->web = web_new(&app->loop, app->config->http.listen, routes, app, problem, sizeof(problem));
+    app->web = web_new(&app->loop, &options, problem, sizeof(problem));
     if (!app->web) {
         fprintf(stderr, "error: %s\n", problem);
         return false;
@@ -548,7 +554,7 @@ static void take_down(struct app *app)
     if (app->engine)
         uv_prepare_stop(&app->prepare);
     engine_free(app->engine);
-    web_free(app->web);
+    web_close(app->web);
     if (app->http)
         model_http_close(app->http, on_http_closed, app);
     if (app->store)

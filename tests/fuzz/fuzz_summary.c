@@ -27,7 +27,7 @@ static void check(const struct summary *summary, const struct summary_rule *rule
         FUZZ_CHECK(text_code_points(summary->summary, strlen(summary->summary)) <=
                    (size_t)rule->max_chars);
         FUZZ_CHECK(summary->point_count <= (size_t)rule->points_max);
-        char *json = summary_json(summary);
+        char *json = summary_output(summary);
         free(json);
     }
     for (size_t i = 0; i < summary->point_count; i++)

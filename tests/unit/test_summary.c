@@ -159,14 +159,13 @@ static void test_members(void **state)
     assert_string_equal(s.quotes[0], "q1");
     assert_null(s.output_json);
     assert_int_equal(s.warning_count, 0);
-    char *json = summary_json(&s);
-    assert_string_equal(json, "{\"summary\":\"S.\",\"key_points\":[" QUOTED("1") "," QUOTED(
-                                  "2") "," QUOTED("3") "]}");
+    char *json = summary_output(&s);
+    assert_string_equal(json, "{\"summary\":\"S.\",\"key_points\":[\"p1\",\"p2\",\"p3\"]}");
     free(json);
     summary_deinit(&s);
     s = parse(&plain, GOOD);
     assert_null(s.quotes);
-    json = summary_json(&s);
+    json = summary_output(&s);
     assert_string_equal(json, GOOD);
     free(json);
     summary_deinit(&s);

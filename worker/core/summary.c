@@ -422,14 +422,13 @@ void summary_deinit(struct summary *summary)
     *summary = (struct summary){.warning_count = 0};
 }
 
-char *summary_json(const struct summary *summary)
+char *summary_output(const struct summary *summary)
 {
+    if (summary->output_json)
+        return own_strdup(summary->output_json);
     json_t *points = json_array();
     for (size_t i = 0; i < summary->point_count; i++)
-        json_array_append_new(points, summary->quotes
-                                          ? json_pack("{s:s, s:s}", "point", summary->points[i],
-                                                      "quote", summary->quotes[i])
-                                          : json_string(summary->points[i]));
+        json_array_append_new(points, json_string(summary->points[i]));
     json_t *root = json_pack("{s:s, s:o}", "summary", summary->summary, "key_points", points);
     CHECK(root);
     char *text = json_dumps(root, JSON_COMPACT);

@@ -56,7 +56,8 @@ struct summary_rule summary_rule_of(const struct job_spec *spec, enum prompt_kin
 bool summary_parse(struct summary *out, const struct summary_rule *rule, const char *content,
                    size_t len, struct failure *out_failure);
 void summary_deinit(struct summary *summary);
-// The answer of a PART again as compact JSON, as COMBINE reads it; on the heap.
-char *summary_json(const struct summary *summary);
+// What the job's result holds (CONTRACT.md, section 2): the user's own form, or
+// {"summary": string, "key_points": [string]}; compact, on the heap.
+char *summary_output(const struct summary *summary);
 
 #endif

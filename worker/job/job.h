@@ -155,7 +155,8 @@ struct record_draft {
     char outcome_error[1200];
     char outcome_suggestion[FAILURE_SUGGESTION_BYTES];
     struct summary_row summary;
-    struct citation_row *citations;
+    struct citation_row *citations; // owned
+    char *output_json;              // owned
 };
 
 // A message kept for as long as its job lives; one block of memory.

@@ -15,6 +15,7 @@
 void draft_clear(struct record_draft *draft)
 {
     free(draft->citations);
+    free(draft->output_json);
     *draft = (struct record_draft){0};
 }
 
@@ -156,11 +157,13 @@ static void draft_summary(struct job *job)
     const struct summary *summary = &job->summary;
     const struct job_spec *spec = job->spec;
     struct summary_row *row = &job->draft.summary;
+    free(job->draft.output_json);
+    job->draft.output_json = summary_output(summary);
     *row = (struct summary_row){
         .summary = summary->summary,
         .key_points = (const char *const *)summary->points,
         .key_point_count = summary->point_count,
-        .output_json = summary->output_json,
+        .output_json = job->draft.output_json,
         .warnings = (const char *const *)summary->warnings,
         .warning_count = summary->warning_count,
         .document_name = spec->document_name,

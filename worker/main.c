@@ -4,14 +4,16 @@
 
 #include "cmd/command.h"
 
-extern const struct command command_worker, command_dev, command_config;
+#define COMMAND(id) extern const struct command command_##id;
+#include "cmd/commands.def"
+#undef COMMAND
 
 int main(int argc, char **argv)
 {
     static const struct command *const commands[] = {
-        &command_worker,
-        &command_dev,
-        &command_config,
+#define COMMAND(id) &command_##id,
+#include "cmd/commands.def"
+#undef COMMAND
         NULL,
     };
     return commands_main(commands, argc, argv);
