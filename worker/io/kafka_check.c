@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -12,7 +13,9 @@
 
 #define METADATA_TIMEOUT_MS 5000
 #define CONFIGS_TIMEOUT_MS  2000 // the in-memory Kafka never answers this question
-#define FRAME_BYTES         512  // what librdkafka wants beside the record in a response
+#define TOPIC_TRIES         8
+#define TOPIC_PAUSE_MS      250
+#define FRAME_BYTES         512 // what librdkafka wants beside the record in a response
 
 struct client {
     rd_kafka_t *client;
@@ -80,20 +83,38 @@ static bool check_topic(const struct rd_kafka_metadata *metadata, const struct c
     return false;
 }
 
-static bool check_topics(struct client *client, const struct config_kafka *config,
-                         struct kafka_check *check)
+static bool look_at_topics(struct client *client, const struct config_kafka *config,
+                           struct kafka_check *check, bool *out_answered)
 {
     const struct rd_kafka_metadata *metadata;
-    if (rd_kafka_metadata(client->client, 1, NULL, &metadata, METADATA_TIMEOUT_MS)) {
-        explain(client, config, check);
+    *out_answered = !rd_kafka_metadata(client->client, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
+    if (!*out_answered)
         return false;
-    }
     check->jobs_partitions = partitions_of(metadata, config->topic_jobs);
     bool good = check_topic(metadata, config, config->topic_jobs, check) &&
                 check_topic(metadata, config, config->topic_dlq, check) &&
                 check_topic(metadata, config, config->topic_results, check);
     rd_kafka_metadata_destroy(metadata);
     return good;
+}
+
+// A topic that was created a moment ago is not yet known to every broker.
+static bool check_topics(struct client *client, const struct config_kafka *config,
+                         struct kafka_check *check)
+{
+    for (int tries = 0; tries < TOPIC_TRIES; tries++) {
+        bool answered;
+        if (look_at_topics(client, config, check, &answered)) {
+            check->problem[0] = check->suggestion[0] = 0;
+            return true;
+        }
+        if (!answered) {
+            explain(client, config, check);
+            return false;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = TOPIC_PAUSE_MS * 1000000L}, NULL);
+    }
+    return false;
 }
 
 static int64_t max_bytes_of(const rd_kafka_ConfigResource_t *resource)

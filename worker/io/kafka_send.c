@@ -15,6 +15,8 @@
 
 #define WAIT_MS             100
 #define METADATA_TIMEOUT_MS 5000
+#define ASK_TRIES           10
+#define ASK_PAUSE_MS        200
 
 struct kafka_send {
     const struct config_kafka *config;
@@ -166,11 +168,29 @@ static rd_kafka_topic_partition_list_t *partitions_of(rd_kafka_t *client, const 
     return list;
 }
 
+// As after the creation of a topic or a restart of a broker.
+static bool is_passing(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR || err == RD_KAFKA_RESP_ERR__WAIT_COORD;
+}
+
 static bool ask(struct kafka_send *send, enum kafka_question question,
                 rd_kafka_topic_partition_list_t *list)
 {
-    struct kafka_ask ask = {.question = question, .client = send->query, .list = list};
-    kafka_ask_now(&ask);
+    struct kafka_ask ask = {.question = question, .client = send->query};
+    for (int tries = 0; tries < ASK_TRIES; tries++) {
+        ask.list = rd_kafka_topic_partition_list_copy(list);
+        kafka_ask_now(&ask);
+        for (int i = 0; !ask.err && i < list->cnt; i++)
+            list->elems[i].offset = ask.list->elems[i].offset;
+        rd_kafka_topic_partition_list_destroy(ask.list);
+        if (!is_passing(ask.err))
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = ASK_PAUSE_MS * 1000000L}, NULL);
+    }
     if (ask.err)
         snprintf(send->problem, sizeof(send->problem), "%s", rd_kafka_err2str(ask.err));
     return !ask.err;
