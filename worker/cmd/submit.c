@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// precis submit: documents and job messages onto Kafka.
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "cmd/interrupt.h"
+#include "cmd/screen.h"
+#include "cmd/submit_parts.h"
+#include "core/identity.h"
+
+#define INTERRUPTED_FLUSH_MS 5000
+
+void submit_problem(struct submit *submit, const char *path, const char *format, ...)
+{
+    struct buf words OWN_BUF, shown OWN_BUF;
+    buf_init(&words, 0);
+    buf_init(&shown, 0);
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&words, format, args);
+    va_end(args);
+    if (path) {
+        screen_add_line(&shown, path);
+        buf_add_str(&shown, ": ");
+    }
+    size_t name_len = shown.len;
+    screen_add_line(&shown, buf_str(&words));
+    screen_progress_end();
+    fprintf(stderr, "not submitted: %s\n", buf_str(&shown));
+    json_t *name = path ? json_stringn(buf_str(&shown), name_len - 2) : json_null();
+    json_array_append_new(submit->problems, json_pack("{s:o, s:s}", "path", name, "error",
+                                                      buf_str(&shown) + name_len));
+}
+
+// ------------------------------------------------------------------------------- the batch's name
+
+static bool is_folder_or_lines(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return !dot || dot == name;
+}
+
+// The name of the first path, without what files have behind their dot.
+static void name_batch(struct submit *submit)
+{
+    const char *given = invocation_argument(submit->invocation, 0);
+    if (submit->order.batch || strcmp(given, "-") == 0)
+        return;
+    char *path OWN_FREE = realpath(given, NULL);
+    if (!path)
+        return; // it is reported where it is read
+    const char *slash = strrchr(path, '/');
+    char *name OWN_FREE = own_strdup(slash && slash[1] ? slash + 1 : "root");
+    if (!is_folder_or_lines(name) && access(path, X_OK) != 0)
+        *strrchr(name, '.') = '\0';
+    char batch[SPEC_NAME_BYTES + 1];
+    submit_job_name(batch, name, NULL);
+    submit->order.batch = own_strdup(batch);
+}
+
+// ------------------------------------------------------------------------------- the report
+
+static json_t *report_json(const struct submit *submit)
+{
+    json_t *batches = json_array();
+    for (size_t i = 0; i < submit->batch_count; i++)
+        json_array_append_new(batches,
+                              json_pack("{s:s, s:s, s:I}", "tenant", submit->batches[i].tenant,
+                                        "batch", submit->batches[i].name, "jobs",
+                                        (json_int_t)submit->batches[i].sent_count));
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:O}", "batches", batches, "jobs",
+                     (json_int_t)submit->jobs, "repeated", (json_int_t)submit->repeated, "revised",
+                     (json_int_t)submit->revised, "given_twice", (json_int_t)submit->twice,
+                     "documents_stored", (json_int_t)submit->stored, "not_submitted",
+                     submit->problems);
+}
+
+static void add_part(struct buf *text, size_t count, const char *words)
+{
+    if (count > 0)
+        buf_printf(text, ", %zu %s", count, words);
+}
+
+static void report(const struct submit *submit)
+{
+    if (invocation_json(submit->invocation)) {
+        json_t *json = report_json(submit);
+        char *text OWN_FREE = json_dumps(json, JSON_COMPACT);
+        struct buf safe OWN_BUF;
+        buf_init(&safe, 0);
+        screen_add_json(&safe, text);
+        printf("%s\n", buf_str(&safe));
+        json_decref(json);
+        return;
+    }
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    buf_printf(&text, "%zu job%s submitted", submit->jobs, submit->jobs == 1 ? "" : "s");
+    if (submit->batch_count == 0)
+        buf_add_str(&text, " at all");
+    else if (submit->batch_count == 1)
+        buf_printf(&text, " to batch %s/%s", submit->batches[0].tenant, submit->batches[0].name);
+    else
+        buf_printf(&text, " to %zu batches", submit->batch_count);
+    add_part(&text, submit->repeated, "of them known already (not paid again)");
+    add_part(&text, submit->revised, "of them as new revisions");
+    add_part(&text, submit->twice, "given twice");
+    add_part(&text, json_array_size(submit->problems), "not submitted (see above)");
+    printf("%s.\n", buf_str(&text));
+    if (submit->batch_count > 0 && !submit->order.wait)
+        printf("How it goes: `precis status %s`.\n",
+               submit->batch_count == 1 ? submit->batches[0].name : "");
+    fflush(stdout);
+}
+
+static void say_unused_labels(const struct submit *submit)
+{
+    size_t unused = labels_unused(submit->order.labels);
+    if (unused > 0)
+        fprintf(stderr, "warning: %zu row%s of --labels-from %s about no document that was given\n",
+                unused, unused == 1 ? "" : "s", unused == 1 ? "is" : "are");
+}
+
+// ------------------------------------------------------------------------------- the command
+
+static int finish_interrupted(struct submit *submit)
+{
+    sender_flush(submit->sender, INTERRUPTED_FLUSH_MS);
+    screen_progress_end();
+    fprintf(stderr,
+            "Interrupted after %" PRId64 " jobs; the same command again goes on, and what "
+            "is there already is not paid again.\n",
+            sender_acknowledged(submit->sender));
+    return EXIT_INTERRUPTED;
+}
+
+// Documents and messages are on their way: everything durable, sealed and said.
+static int finish(struct submit *submit)
+{
+    bool sent = submit_stage_flush(submit->stage) && sender_flush(submit->sender, -1);
+    if (interrupt_came())
+        return finish_interrupted(submit);
+    screen_progress_end();
+    if (!sent) {
+        if (sender_problem(submit->sender)[0] && !submit->stopped)
+            fprintf(stderr, "error: %s.\n", sender_problem(submit->sender));
+        fprintf(stderr, "The batch is not complete: the same command again goes on, and what is "
+                        "there already is not paid again.\n");
+        return EXIT_FAILED;
+    }
+    if (!submit->order.open && !submit_batches_seal(submit))
+        return EXIT_FAILED;
+    say_unused_labels(submit);
+    report(submit);
+    return EXIT_DONE;
+}
+
+static bool too_many(const struct submit_order *order, int64_t failed, int64_t total)
+{
+    if (order->failed_percent)
+        return failed * 100 > order->max_failed * total;
+    return failed > order->max_failed;
+}
+
+// What was not submitted counts as failed.
+static int judge(struct submit *submit)
+{
+    int64_t unread = (int64_t)json_array_size(submit->problems);
+    int64_t failed = 0, total = (int64_t)(submit->jobs + submit->twice);
+    if (unread > 0 && total == 0)
+        return EXIT_FAILED;
+    if (submit->order.wait) {
+        int code = submit_wait(submit, &failed, &total);
+        if (code != EXIT_DONE)
+            return code;
+        if (!invocation_json(submit->invocation))
+            printf("%" PRId64 " of %" PRId64 " jobs are done, %" PRId64 " failed. The summaries: "
+                   "`precis results %s`.\n",
+                   total - failed, total, failed,
+                   submit->batch_count == 1 ? submit->batches[0].name : "BATCH");
+    }
+    return too_many(&submit->order, failed + unread, total + unread) ? EXIT_JOBS_FAILED : EXIT_DONE;
+}
+
+static int send_all(struct submit *submit)
+{
+    char problem[400];
+    submit->sender =
+        sender_new(submit->config, submit->order.hold_back_bytes, problem, sizeof(problem));
+    if (!submit->sender) {
+        fprintf(stderr, "error: %s\n", problem);
+        return EXIT_FAILED;
+    }
+    interrupt_watch();
+    submit->stage = submit_stage_new(submit);
+    size_t count = invocation_argument_count(submit->invocation);
+    for (size_t i = 0; i < count && !submit->stopped && !interrupt_came(); i++)
+        submit_path(submit, invocation_argument(submit->invocation, i));
+    int code = finish(submit);
+    return code == EXIT_DONE ? judge(submit) : code;
+}
+
+static int run(struct invocation *invocation)
+{
+    if (invocation_argument_count(invocation) == 0)
+        return invocation_misuse(invocation, "`submit` needs a file, a folder, or -");
+    struct submit submit = {.invocation = invocation, .problems = json_array()};
+    int code = submit_order_read(&submit.order, invocation);
+    if (code == EXIT_DONE)
+        code = ask_open(invocation);
+    if (code == EXIT_DONE) {
+        submit.config = invocation_config(invocation);
+        name_batch(&submit);
+        code = send_all(&submit);
+    }
+    submit_stage_free(submit.stage);
+    sender_free(submit.sender);
+    submit_batches_free(&submit);
+    submit_order_deinit(&submit.order);
+    json_decref(submit.problems);
+    return code;
+}
+
+static const struct option_row options[] = {
+    {"batch", "NAME", "the batch; else the name of the first file or folder"},
+    {"tenant", "NAME", "whose jobs they are (default)"},
+    {"kind", "KIND", "summarize; the others are not supported yet"},
+    {"model", "NAME", "a route or a model of the configuration (default)"},
+    {"priority", "0-9", "9 goes first (5)"},
+    {"deadline", "TIME", "when the results are needed, as 2026-11-22T07:00:00Z"},
+    {"label", "NAME=VALUE", "comes back in every view and message; may be repeated"},
+    {"labels-from", "CSV", "labels by document: a column id, file, path or name, and one a label"},
+    {"max-chars", "N", "most characters of a summary (300)"},
+    {"instructions", "TEXT", "what else a summary has to heed"},
+    {"language", "NAME", "of the summaries; else each document's own"},
+    {"on-too-long", "split|truncate|fail", "where a document does not fit the model (split)"},
+    {"reasoning-mode", "MODE", "auto, reasoning or non-reasoning"},
+    {"reasoning-effort", "EFFORT", "as the model takes it; excludes --reasoning-mode"},
+    {"fresh", NULL, "no answers from the cache"},
+    {"revise", NULL, "documents that changed since they were submitted: a new revision"},
+    {"open", NULL, "leave the batch open: more jobs will come"},
+    {"wait", NULL, "until all jobs have ended; Ctrl-C leaves them going on"},
+    {"max-failed", "N|P%", "exit code 3 only where more failed or were not submitted (0)"},
+    {"store-all", NULL, "put every document into PostgreSQL, not only those over 4 KB"},
+    {"hold-back", "SIZE", "while a partition has more than this unread (for brokers in memory)"},
+    {"budget", "USD", "not supported yet"},
+    {"canary", "N", "not supported yet"},
+    {0},
+};
+
+const struct command command_submit = {
+    .name = "submit",
+    .arguments = "PATH… | -",
+    .summary = "Submit documents from files and folders, or jobs from JSON lines",
+    .details =
+        "Text files (.txt, .md, .text, UTF-8) are documents; .jsonl files, and - for standard\n"
+        "input, have a job message a line (schema/job.v1.json), in which the options fill what is\n"
+        "left out. Folders are read with all below them, without hidden files.\n"
+        "A document's job id is its path below the folder. The same command again goes on where\n"
+        "it was: a document that is known with the same content is not paid again; one that has\n"
+        "changed is only sent with --revise.\n"
+        "Files that cannot be submitted are named, the others go. Exit codes: 1 nothing could be\n"
+        "submitted, or PostgreSQL or Kafka failed; 3 more than --max-failed were not submitted or\n"
+        "(with --wait) did not end as done; 130 interrupted.",
+    .options = options,
+    .prints_data = true,
+    .run = run,
+};

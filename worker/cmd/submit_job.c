@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// One message: filled in, named, checked, compared, sent.
+//
+// The decoder of the workers looks at every message before it goes, for two reasons: a mistake is
+// told here, with its line, and not by a dead letter; and a message that no worker takes never
+// becomes a job, so that its batch would wait for it for ever.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "cmd/submit_parts.h"
+#include "core/text.h"
+#include "job/decode.h"
+
+// CONTRACT.md, 2: larger documents are stored, and the message refers to them.
+#define INLINE_MAX_BYTES 4096
+#define LINE_ID_DIGITS   16
+
+static void hash_hex(const unsigned char hash[32], char out[65])
+{
+    for (size_t i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+// ------------------------------------------------------------------------------- filling in
+
+static void fill_object(json_t *message, const char *name, json_t *from)
+{
+    json_t *own = json_object_get(message, name);
+    if (!own && json_object_size(from) > 0)
+        json_object_set_new(message, name, json_deep_copy(from));
+    else if (json_is_object(own))
+        json_object_update_missing(own, from);
+}
+
+// A line without an id gets one of its content, so that the same line is the same job.
+static void name_line(json_t *message)
+{
+    char *text OWN_FREE = json_dumps(message, JSON_COMPACT | JSON_SORT_KEYS);
+    char hash[65], id[40];
+    text_sha256_hex(text, strlen(text), hash);
+    snprintf(id, sizeof(id), "line-%.*s", LINE_ID_DIGITS, hash);
+    json_object_set_new(message, "id", json_string(id));
+}
+
+static void fill_in(struct submit *submit, json_t *message, const struct submit_place *place)
+{
+    struct submit_order *order = &submit->order;
+    if (!json_object_get(message, "id"))
+        name_line(message);
+    json_object_update_missing(message, order->members);
+    if (!json_object_get(message, "kind"))
+        json_object_set_new(message, "kind", json_string("summarize"));
+    if (!json_object_get(message, "batch") && order->batch)
+        json_object_set_new(message, "batch", json_string(order->batch));
+    fill_object(message, "summarize", order->summarize);
+    const char *id = json_string_value(json_object_get(message, "id"));
+    json_t *labels = labels_of(order->labels, id ? id : "", place->name);
+    fill_object(message, "labels", labels);
+    json_decref(labels);
+}
+
+// ------------------------------------------------------------------------------- checking
+
+static void say_bad(struct submit *submit, const struct submit_place *place,
+                    const struct failure *failure)
+{
+    char code[48];
+    failure_code(failure, code, sizeof(code));
+    if (place->line > 0)
+        submit_problem(submit, place->path, "line %zu: %s: %s. %s", place->line, code,
+                       failure->detail, failure_suggestion(failure));
+    else
+        submit_problem(submit, place->path, "%s: %s. %s", code, failure->detail,
+                       failure_suggestion(failure));
+}
+
+static void say_not_sent(struct submit *submit, const struct submit_place *place, const char *what)
+{
+    if (place->line > 0)
+        submit_problem(submit, place->path, "line %zu: %s", place->line, what);
+    else
+        submit_problem(submit, place->path, "%s", what);
+}
+
+// False: the message is no job, which is noted.
+static bool check(struct submit *submit, const json_t *message, const struct submit_place *place,
+                  struct decode_out *out)
+{
+    char *text OWN_FREE = json_dumps(message, JSON_COMPACT);
+    size_t max = (size_t)submit->config->documents.max_bytes;
+    struct message given = {
+        .topic = "", .timestamp_ms = -1, .value = text, .value_len = text ? strlen(text) : 0};
+    struct decode_limits limits = {SIZE_MAX / 2, max, 1000000};
+    enum decoded decoded = job_decode(&given, &limits, out);
+    if (decoded == DECODED_JOB)
+        return true;
+    if (decoded == DECODED_BAD)
+        say_bad(submit, place, &out->failure);
+    else
+        say_not_sent(submit, place, "its version is not known here");
+    decode_out_deinit(out);
+    return false;
+}
+
+// ------------------------------------------------------------------------------- comparing
+
+enum verdict { SEND, LEAVE, RENAME };
+
+static void set_revision(json_t *message, int64_t revision)
+{
+    json_object_set_new(message, "revision", json_integer(revision));
+}
+
+// Against what the batch has from before: the revision that the message has to carry.
+static enum verdict compare_known(struct submit *submit, json_t *message,
+                                  const struct submit_known *known, const char *hash)
+{
+    bool explicit_revision = json_object_get(message, "revision") != NULL;
+    int64_t revision = json_integer_value(json_object_get(message, "revision"));
+    if (explicit_revision && revision > known->revision) {
+        submit->revised++;
+    } else if (strcmp(known->hash, hash) == 0) {
+        submit->repeated++;
+        set_revision(message, known->revision);
+    } else if (submit->order.revise) {
+        submit->revised++;
+        set_revision(message, known->revision + 1);
+    } else {
+        return LEAVE;
+    }
+    return SEND;
+}
+
+static enum verdict compare(struct submit *submit, json_t *message, const struct job_spec *spec,
+                            const struct submit_place *place)
+{
+    struct submit_batch *batch = submit_batch_of(submit, spec->tenant, spec->batch);
+    if (!batch)
+        return LEAVE;
+    char hash[65];
+    hash_hex(spec->content_hash, hash);
+    enum submit_seen seen = submit_batch_note(batch, spec->id, hash);
+    if (seen == SUBMIT_SAME) {
+        submit->twice++;
+        return LEAVE;
+    }
+    if (seen == SUBMIT_OTHER && place->name)
+        return RENAME;
+    if (seen == SUBMIT_OTHER) {
+        say_not_sent(submit, place, "its id was there before, with other content");
+        return LEAVE;
+    }
+    const struct submit_known *known = submit_batch_known(batch, spec->id);
+    if (!known || compare_known(submit, message, known, hash) == SEND)
+        return SEND;
+    say_not_sent(submit, place,
+                 "it has changed since it was submitted; --revise summarises it "
+                 "again, as a new revision");
+    return LEAVE;
+}
+
+// ------------------------------------------------------------------------------- sending
+
+// The document by reference: only its name stays beside it.
+static void refer(json_t *message, const struct job_spec *spec)
+{
+    json_t *document = json_pack("{s:s}", "stored", spec->document_sha256);
+    if (spec->document_name)
+        json_object_set_new(document, "name", json_string(spec->document_name));
+    json_object_set_new(message, "document", document);
+}
+
+static void send(struct submit *submit, json_t *message, const struct job_spec *spec)
+{
+    bool store = spec->document == DOCUMENT_TEXT &&
+                 (submit->order.store_all || spec->text_len > INLINE_MAX_BYTES);
+    if (store)
+        refer(message, spec);
+    char *value = json_dumps(message, JSON_COMPACT);
+    submit->jobs++;
+    submit->stored += store;
+    submit_stage_add(submit->stage, spec, store, value);
+}
+
+// Takes one turn with the message; RENAME: again, under the name that is set now.
+static enum verdict try_job(struct submit *submit, json_t *message,
+                            const struct submit_place *place)
+{
+    struct decode_out out;
+    if (!check(submit, message, place, &out))
+        return LEAVE;
+    enum verdict verdict = compare(submit, message, &out.spec, place);
+    if (verdict == SEND)
+        send(submit, message, &out.spec);
+    decode_out_deinit(&out);
+    return verdict;
+}
+
+void submit_job(struct submit *submit, json_t *message, const struct submit_place *place)
+{
+    fill_in(submit, message, place);
+    if (try_job(submit, message, place) == RENAME) {
+        // Two folders were given that have a file of the same name.
+        char id[SPEC_NAME_BYTES + 1];
+        submit_job_name(id, place->name, place->path);
+        json_object_set_new(message, "id", json_string(id));
+        if (try_job(submit, message, place) == RENAME)
+            say_not_sent(submit, place, "its name was there before, with other content");
+    }
+    json_decref(message);
+}

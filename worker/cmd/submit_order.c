@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of `precis submit`.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "cmd/submit_parts.h"
+#include "core/identity.h"
+#include "core/text.h"
+#include "job/decode.h"
+
+enum given_type { GIVEN_TEXT, GIVEN_NUMBER, GIVEN_FLAG };
+
+// Options that are members of a message.
+static const struct given {
+    const char *option, *member;
+    enum given_type type;
+    bool summarize; // a parameter, not of the top level
+} givens[] = {
+    {"kind", "kind", GIVEN_TEXT, false},
+    {"tenant", "tenant", GIVEN_TEXT, false},
+    {"batch", "batch", GIVEN_TEXT, false},
+    {"priority", "priority", GIVEN_NUMBER, false},
+    {"deadline", "deadline", GIVEN_TEXT, false},
+    {"fresh", "fresh", GIVEN_FLAG, false},
+    {"model", "model", GIVEN_TEXT, true},
+    {"max-chars", "max_chars", GIVEN_NUMBER, true},
+    {"instructions", "instructions", GIVEN_TEXT, true},
+    {"language", "language", GIVEN_TEXT, true},
+    {"on-too-long", "on_too_long", GIVEN_TEXT, true},
+    {"reasoning-mode", "reasoning_mode", GIVEN_TEXT, true},
+    {"reasoning-effort", "reasoning_effort", GIVEN_TEXT, true},
+};
+
+// In the contract, and not there yet.
+static const char *const later[] = {"budget", "canary"};
+
+static bool parse_whole(const char *text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    *out = value;
+    return end != text && *end == '\0' && errno == 0;
+}
+
+static int take_given(struct submit_order *order, struct invocation *invocation,
+                      const struct given *given)
+{
+    const char *value = invocation_value(invocation, given->option);
+    if (!value)
+        return EXIT_DONE;
+    json_t *member = NULL;
+    int64_t number;
+    if (given->type == GIVEN_FLAG)
+        member = json_true();
+    else if (given->type == GIVEN_TEXT)
+        member = json_string(value);
+    else if (parse_whole(value, &number))
+        member = json_integer(number);
+    if (!member && given->type == GIVEN_NUMBER)
+        return invocation_misuse(invocation, "--%s needs a whole number", given->option);
+    if (!member)
+        return invocation_misuse(invocation, "--%s is not valid UTF-8", given->option);
+    json_object_set_new(given->summarize ? order->summarize : order->members, given->member,
+                        member);
+    return EXIT_DONE;
+}
+
+// ------------------------------------------------------------------------------- checks
+
+// The workers' own decoder looks at a message made of nothing but the options.
+static int check_members(struct submit_order *order, struct invocation *invocation)
+{
+    json_t *probe = json_pack("{s:s, s:s, s:{s:s}, s:O, s:o}", "id", "x", "kind", "summarize",
+                              "document", "text", "x", "summarize", order->summarize, "labels",
+                              labels_of(order->labels, "", NULL));
+    json_object_update(probe, order->members);
+    char *text OWN_FREE = json_dumps(probe, JSON_COMPACT);
+    json_decref(probe);
+    struct message message = {
+        .topic = "", .timestamp_ms = -1, .value = text, .value_len = strlen(text)};
+    struct decode_limits limits = {SIZE_MAX / 2, 1024, 100000};
+    struct decode_out out;
+    int code = EXIT_DONE;
+    if (job_decode(&message, &limits, &out) != DECODED_JOB)
+        code = invocation_misuse(invocation, "%s. %s", out.failure.detail,
+                                 failure_suggestion(&out.failure));
+    decode_out_deinit(&out);
+    return code;
+}
+
+static const char *nearest_model(const struct config *config, const char *name)
+{
+    const char **names = own_array(config->route_count + config->model_count + 1, sizeof(char *));
+    size_t count = 0;
+    for (size_t i = 0; i < config->route_count; i++)
+        names[count++] = config->routes[i].name;
+    for (size_t i = 0; i < config->model_count; i++)
+        names[count++] = config->models[i].name;
+    const char *near = text_nearest(name, names, count);
+    free(names);
+    return near;
+}
+
+static int check_model(struct invocation *invocation)
+{
+    const struct config *config = invocation_config(invocation);
+    const char *model = invocation_value(invocation, "model");
+    if (!config)
+        return EXIT_USAGE;
+    if (!model || config_find_model(config, model, 0))
+        return EXIT_DONE;
+    const char *near = nearest_model(config, model);
+    return invocation_misuse(invocation, "the configuration has no route or model \"%s\"%s%s%s",
+                             model, near ? "; did you mean \"" : "", near ? near : "",
+                             near ? "\"?" : "");
+}
+
+static int take_labels(struct submit_order *order, struct invocation *invocation)
+{
+    const char *pair;
+    for (size_t n = 0; (pair = invocation_nth(invocation, "label", n)); n++)
+        if (!labels_add(order->labels, pair))
+            return invocation_misuse(invocation, "--label needs the form name=value, in UTF-8");
+    const char *path = invocation_value(invocation, "labels-from");
+    char problem[300];
+    if (path && !labels_load(order->labels, path, problem, sizeof(problem)))
+        return invocation_misuse(invocation, "--labels-from %s: %s", path, problem);
+    return EXIT_DONE;
+}
+
+// "12" or "5%".
+static int take_max_failed(struct submit_order *order, struct invocation *invocation)
+{
+    const char *value = invocation_value(invocation, "max-failed");
+    if (!value)
+        return EXIT_DONE;
+    char *number OWN_FREE = own_strdup(value);
+    size_t len = strlen(number);
+    order->failed_percent = len > 0 && number[len - 1] == '%';
+    if (order->failed_percent)
+        number[len - 1] = '\0';
+    if (!parse_whole(number, &order->max_failed) || order->max_failed < 0 ||
+        (order->failed_percent && order->max_failed > 100))
+        return invocation_misuse(invocation, "--max-failed is a number of jobs, or a percentage "
+                                             "such as 5%%");
+    return EXIT_DONE;
+}
+
+// "3MB", "500kB", "3000000".
+static int take_hold_back(struct submit_order *order, struct invocation *invocation)
+{
+    const char *value = invocation_value(invocation, "hold-back");
+    if (!value)
+        return EXIT_DONE;
+    char *end;
+    double number = strtod(value, &end);
+    double unit = strcasecmp(end, "MB") == 0                  ? 1e6
+                  : strcasecmp(end, "kB") == 0                ? 1e3
+                  : *end == '\0' || strcasecmp(end, "B") == 0 ? 1
+                                                              : 0;
+    if (end == value || unit == 0 || !(number * unit >= 1000) || number * unit > 1e15)
+        return invocation_misuse(invocation, "--hold-back is a size such as 3MB, at least 1kB");
+    order->hold_back_bytes = (int64_t)(number * unit);
+    return EXIT_DONE;
+}
+
+static void take_flags(struct submit_order *order, struct invocation *invocation)
+{
+    order->tenant = invocation_value(invocation, "tenant");
+    order->batch = own_strdup(invocation_value(invocation, "batch"));
+    order->revise = invocation_flag(invocation, "revise");
+    order->open = invocation_flag(invocation, "open");
+    order->store_all = invocation_flag(invocation, "store-all");
+    order->wait = invocation_flag(invocation, "wait");
+}
+
+int submit_order_read(struct submit_order *order, struct invocation *invocation)
+{
+    *order = (struct submit_order){.members = json_object(), .summarize = json_object()};
+    order->labels = labels_new();
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (invocation_flag(invocation, later[i]))
+            return invocation_misuse(invocation, "--%s is not supported yet", later[i]);
+    take_flags(order, invocation);
+    if (order->open && order->wait)
+        return invocation_misuse(invocation, "an open batch does not end: --open and --wait "
+                                             "exclude each other");
+    if (invocation_flag(invocation, "reasoning-mode") &&
+        invocation_flag(invocation, "reasoning-effort"))
+        return invocation_misuse(invocation, "--reasoning-mode and --reasoning-effort exclude "
+                                             "each other");
+    int code = EXIT_DONE;
+    for (size_t i = 0; code == EXIT_DONE && i < sizeof(givens) / sizeof(givens[0]); i++)
+        code = take_given(order, invocation, &givens[i]);
+    code = code ? code : take_labels(order, invocation);
+    code = code ? code : take_max_failed(order, invocation);
+    code = code ? code : take_hold_back(order, invocation);
+    code = code ? code : check_members(order, invocation);
+    return code ? code : check_model(invocation);
+}
+
+void submit_order_deinit(struct submit_order *order)
+{
+    json_decref(order->members);
+    json_decref(order->summarize);
+    labels_free(order->labels);
+    free(order->batch);
+    *order = (struct submit_order){0};
+}

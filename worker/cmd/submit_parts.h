@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of `precis submit`, in the order in which a document passes them:
+//
+//   submit_order   options -> what every message gets that does not say it itself
+//   walk, submit_files   paths -> documents and JSON lines
+//   submit_job     a message: filled in, named, checked by the workers' own decoder, compared with
+//                  what the batch has already
+//   submit_stage   its document into PostgreSQL, then the message to Kafka
+//   submit_batches the batches: made, and sealed with their totals
+//   submit_wait    --wait
+#ifndef PRECIS_CMD_SUBMIT_PARTS_H
+#define PRECIS_CMD_SUBMIT_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "cmd/ask.h"
+#include "cmd/command.h"
+#include "cmd/labels.h"
+#include "cmd/sender.h"
+#include "core/spec.h"
+
+struct submit_order {
+    json_t *members;   // of the top level
+    json_t *summarize; // parameters
+    struct labels *labels;
+    const char *tenant; // --tenant, or NULL
+    char *batch;        // --batch, else made of the first path; NULL for standard input
+    bool revise, open, store_all, wait;
+    bool failed_percent; // max_failed is a percentage
+    int64_t max_failed;
+    int64_t hold_back_bytes;
+};
+
+// What the batch knew of a job before.
+struct submit_known {
+    char *id;
+    int64_t revision;
+    char hash[65]; // hex
+};
+
+struct submit_batch {
+    char *tenant, *name;
+    struct submit_known *known; // sorted by id
+    size_t known_count;
+    void *sent; // tree of ids with their hashes, of this run
+    size_t sent_count;
+};
+
+struct submit_stage;
+
+struct submit {
+    struct invocation *invocation;
+    const struct config *config;
+    struct submit_order order;
+    struct sender *sender;
+    struct submit_stage *stage;
+    struct submit_batch *batches;
+    size_t batch_count;
+    json_t *problems; // [{"path", "error"}]: what could not be submitted
+    size_t jobs;      // messages sent
+    size_t repeated;  // of these: known with the same content
+    size_t revised;   // of these: with a new revision
+    size_t twice;     // given twice in this run, sent once
+    size_t stored;    // documents
+    bool stopped;     // nothing more can be sent: said on stderr
+};
+
+// Reads the options. 0, or an exit code after saying what is wrong.
+int submit_order_read(struct submit_order *order, struct invocation *invocation);
+void submit_order_deinit(struct submit_order *order);
+
+// Notes something that is not submitted, and says it on stderr. `path` may be NULL.
+void submit_problem(struct submit *submit, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// A path of the command line, or "-".
+void submit_path(struct submit *submit, const char *path);
+
+// A job's name for a file (a path below the given folder), at most SPEC_NAME_BYTES: "/" becomes
+// ":", other characters that names do not have become "_". Where that, or a cut, could make two
+// names one, or `salt` is not NULL, a hash of name and salt follows.
+void submit_job_name(char out[SPEC_NAME_BYTES + 1], const char *name, const char *salt);
+
+// Where a message came from, for errors: a path, and the line in it (0: the file is the document).
+struct submit_place {
+    const char *path;
+    const char *name; // relative to the folder given; NULL for lines
+    size_t line;
+};
+// Takes the message: fills it in, checks and sends it.
+void submit_job(struct submit *submit, json_t *message, const struct submit_place *place);
+
+struct submit_stage *submit_stage_new(struct submit *submit);
+void submit_stage_free(struct submit_stage *stage);
+// Where the document is to be stored, `text` is put into PostgreSQL before the message goes.
+// `value` is taken. False: submit->stopped.
+bool submit_stage_add(struct submit_stage *stage, const struct job_spec *spec, bool store,
+                      char *value);
+bool submit_stage_flush(struct submit_stage *stage);
+
+// The batch by its names, made and its jobs read where it is new here. NULL: submit->stopped.
+struct submit_batch *submit_batch_of(struct submit *submit, const char *tenant, const char *name);
+// NULL: not known.
+const struct submit_known *submit_batch_known(const struct submit_batch *batch, const char *id);
+enum submit_seen { SUBMIT_NEW, SUBMIT_SAME, SUBMIT_OTHER };
+// Notes an id of this run: new, or here before with the same or with other content.
+enum submit_seen submit_batch_note(struct submit_batch *batch, const char *id, const char *hash);
+// Sets the totals. False: it was said why.
+bool submit_batches_seal(struct submit *submit);
+void submit_batches_free(struct submit *submit);
+
+// Until every batch has ended. Jobs that are not done are added to *out_failed, all to *out_total.
+// An exit code: 0, 1 or 130.
+int submit_wait(struct submit *submit, int64_t *out_failed, int64_t *out_total);
+
+#endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents into PostgreSQL, then their messages to Kafka: in groups, since a commit for each of
+// 40,000 documents would take minutes. No message leaves before its document is durable.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "cmd/interrupt.h"
+#include "cmd/screen.h"
+#include "cmd/submit_parts.h"
+#include "core/identity.h"
+#include "io/pg_array.h"
+
+#define GROUP_DOCUMENTS 200
+#define GROUP_BYTES     (4 << 20)
+#define GROUP_MESSAGES  1000
+
+// In one order for all, so that two submits of the same documents don't lock each other. A document
+// that is there becomes young again, so that retention keeps it for the new job.
+static const char store_sql[] =
+    "insert into precis_data.documents (sha256, text, media_type, size)"
+    " select distinct on (d.sha256) d.sha256, d.text, 'text/plain', octet_length(d.text)"
+    " from unnest($1::text[], $2::text[]) d(sha256, text) order by d.sha256"
+    " on conflict (sha256) do update set created_at = clock_timestamp(),"
+    "  text = coalesce(precis_data.documents.text, excluded.text)";
+
+struct staged {
+    char *key, *value;
+};
+
+struct submit_stage {
+    struct submit *submit;
+    struct pg_array hashes, texts;
+    size_t text_bytes;
+    struct staged messages[GROUP_MESSAGES];
+    size_t count;
+};
+
+struct submit_stage *submit_stage_new(struct submit *submit)
+{
+    struct submit_stage *stage = own_alloc(sizeof(*stage));
+    stage->submit = submit;
+    pg_array_init(&stage->hashes);
+    pg_array_init(&stage->texts);
+    return stage;
+}
+
+static void drop_messages(struct submit_stage *stage)
+{
+    for (size_t i = 0; i < stage->count; i++) {
+        free(stage->messages[i].key);
+        free(stage->messages[i].value);
+    }
+    stage->count = 0;
+}
+
+void submit_stage_free(struct submit_stage *stage)
+{
+    if (!stage)
+        return;
+    drop_messages(stage);
+    pg_array_deinit(&stage->hashes);
+    pg_array_deinit(&stage->texts);
+    free(stage);
+}
+
+static bool store_documents(struct submit_stage *stage)
+{
+    if (stage->hashes.len == 0)
+        return true;
+    struct ask ask = {store_sql, {pg_array_str(&stage->hashes), pg_array_str(&stage->texts)}, 2};
+    struct pg_rows *rows = ask_rows(stage->submit->invocation, &ask);
+    pg_rows_free(rows);
+    pg_array_deinit(&stage->hashes);
+    pg_array_deinit(&stage->texts);
+    pg_array_init(&stage->hashes);
+    pg_array_init(&stage->texts);
+    stage->text_bytes = 0;
+    return rows != NULL;
+}
+
+static bool send_messages(struct submit_stage *stage)
+{
+    struct sender *sender = stage->submit->sender;
+    for (size_t i = 0; i < stage->count; i++) {
+        const struct staged *staged = &stage->messages[i];
+        if (sender_send(sender, staged->key, staged->value, strlen(staged->value)))
+            continue;
+        screen_progress_end();
+        if (!interrupt_came())
+            fprintf(stderr, "error: %s.\n", sender_problem(sender));
+        return false;
+    }
+    return true;
+}
+
+bool submit_stage_flush(struct submit_stage *stage)
+{
+    bool good = !stage->submit->stopped && store_documents(stage) && send_messages(stage);
+    stage->submit->stopped = !good;
+    drop_messages(stage);
+    screen_progress("%zu jobs submitted", stage->submit->jobs);
+    return good;
+}
+
+bool submit_stage_add(struct submit_stage *stage, const struct job_spec *spec, bool store,
+                      char *value)
+{
+    struct buf key;
+    buf_init(&key, 0);
+    identity_full_name(&key, spec->tenant, spec->batch, spec->id);
+    stage->messages[stage->count++] = (struct staged){buf_take(&key), value};
+    if (store) {
+        pg_array_add_text(&stage->hashes, spec->document_sha256);
+        pg_array_add_bytes_as_text(&stage->texts, spec->text, spec->text_len);
+        stage->text_bytes += spec->text_len;
+    }
+    if (stage->count < GROUP_MESSAGES && stage->hashes.len < GROUP_DOCUMENTS &&
+        stage->text_bytes < GROUP_BYTES)
+        return true;
+    return submit_stage_flush(stage);
+}

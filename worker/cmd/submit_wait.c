@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for the batches that were submitted.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/interrupt.h"
+#include "cmd/screen.h"
+#include "cmd/submit_parts.h"
+
+#define LOOK_MS     500
+#define SAY_EVERY_S 30
+
+static const char look_sql[] =
+    "select state, total, done, failed, cancelled, running, cost_usd::text,"
+    " (select count(*) from precis.workers where state = 'live') as live"
+    " from precis.batches where tenant = $1 and batch = $2";
+
+struct tally {
+    int64_t total, done, failed;
+    bool ended;
+};
+
+// Adds one batch. False: it could not be asked, which was said.
+static bool look(struct submit *submit, const struct submit_batch *batch, struct tally *tally)
+{
+    struct ask ask = {look_sql, {batch->tenant, batch->name}, 2};
+    struct pg_rows *rows = ask_rows(submit->invocation, &ask);
+    if (!rows)
+        return false;
+    const char *state = ask_value(rows, 0, "state");
+    tally->total += ask_number(rows, 0, "total");
+    tally->done += ask_number(rows, 0, "done");
+    tally->failed += ask_number(rows, 0, "failed") + ask_number(rows, 0, "cancelled");
+    tally->ended = tally->ended && state && strcmp(state, "ended") == 0;
+    if (ask_number(rows, 0, "live") > 0)
+        screen_progress("%" PRId64 " of %" PRId64 " jobs done, %" PRId64 " failed, $%s",
+                        tally->done, tally->total, tally->failed, ask_value(rows, 0, "cost_usd"));
+    else
+        screen_progress("%" PRId64 " of %" PRId64 " jobs done; no worker is live: start "
+                        "`precis worker`",
+                        tally->done, tally->total);
+    pg_rows_free(rows);
+    return true;
+}
+
+// On a file or a pipe, where there is no progress line.
+static void say_sometimes(const struct tally *tally, time_t *last)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (screen_is_terminal(stderr) || now.tv_sec - *last < SAY_EVERY_S)
+        return;
+    if (*last > 0)
+        fprintf(stderr, "%" PRId64 " of %" PRId64 " jobs done, %" PRId64 " failed\n", tally->done,
+                tally->total, tally->failed);
+    *last = now.tv_sec;
+}
+
+int submit_wait(struct submit *submit, int64_t *out_failed, int64_t *out_total)
+{
+    time_t last = 0;
+    for (;;) {
+        struct tally tally = {.ended = true};
+        for (size_t i = 0; i < submit->batch_count; i++)
+            if (!look(submit, &submit->batches[i], &tally))
+                return EXIT_FAILED;
+        say_sometimes(&tally, &last);
+        if (tally.ended) {
+            screen_progress_end();
+            *out_failed = tally.failed;
+            *out_total = tally.total;
+            return EXIT_DONE;
+        }
+        interrupt_sleep_ms(LOOK_MS);
+        if (interrupt_came()) {
+            screen_progress_end();
+            fprintf(stderr, "Interrupted; the jobs go on. `precis status` shows them.\n");
+            return EXIT_INTERRUPTED;
+        }
+    }
+}

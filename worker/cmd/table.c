@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Aligned tables.
+#include "cmd/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "core/visible.h"
+
+#define GAP      2
+#define WRAP_MIN 24
+
+struct cell {
+    char *text;
+    size_t len, width;
+    enum screen_style style;
+};
+
+struct table {
+    const struct table_column *columns;
+    size_t column_count;
+    struct cell *cells;
+    size_t count, room;
+};
+
+struct table *table_new(const struct table_column *columns)
+{
+    struct table *table = own_alloc(sizeof(*table));
+    table->columns = columns;
+    while (columns[table->column_count].title)
+        table->column_count++;
+    return table;
+}
+
+void table_free(struct table *table)
+{
+    if (!table)
+        return;
+    for (size_t i = 0; i < table->count; i++)
+        free(table->cells[i].text);
+    free(table->cells);
+    free(table);
+}
+
+static void add_cell(struct table *table, struct buf *text, enum screen_style style)
+{
+    if (table->count == table->room) {
+        table->room = table->room ? table->room * 2 : 64;
+        table->cells = own_grow(table->cells, table->room, sizeof(struct cell));
+    }
+    struct cell *cell = &table->cells[table->count++];
+    *cell = (struct cell){.len = text->len, .style = style};
+    cell->width = screen_width(buf_str(text), text->len);
+    cell->text = buf_take(text);
+}
+
+void table_add_styled(struct table *table, const char *text, enum screen_style style)
+{
+    struct buf line;
+    buf_init(&line, 0);
+    screen_add_line(&line, text);
+    add_cell(table, &line, style);
+}
+
+void table_add(struct table *table, const char *text)
+{
+    table_add_styled(table, text, SCREEN_PLAIN);
+}
+
+void table_take(struct table *table, struct buf *text)
+{
+    add_cell(table, text, SCREEN_PLAIN);
+}
+
+size_t table_rows(const struct table *table)
+{
+    return table->count / table->column_count;
+}
+
+// ------------------------------------------------------------------------------- printing
+
+static size_t column_width(const struct table *table, size_t column)
+{
+    const char *title = table->columns[column].title;
+    size_t width = screen_width(title, strlen(title));
+    for (size_t i = column; i < table->count; i += table->column_count)
+        if (table->cells[i].width > width)
+            width = table->cells[i].width;
+    return width;
+}
+
+// The widths of all columns; the one that wraps gets what the others leave.
+static size_t *fit(const struct table *table, FILE *file)
+{
+    size_t *widths = own_array(table->column_count, sizeof(size_t));
+    size_t taken = 0, room = screen_columns(file);
+    for (size_t c = 0; c < table->column_count; c++) {
+        widths[c] = column_width(table, c);
+        taken += c > 0 ? GAP : 0;
+        taken += table->columns[c].align == TABLE_WRAP ? 0 : widths[c];
+    }
+    size_t left = room > taken + WRAP_MIN ? room - taken : WRAP_MIN;
+    for (size_t c = 0; c < table->column_count; c++)
+        if (table->columns[c].align == TABLE_WRAP && widths[c] > left)
+            widths[c] = left;
+    return widths;
+}
+
+// How many bytes of `text` go on a line of `width` cells: up to the last space that fits, else
+// (long words, Chinese) up to the last character.
+static size_t line_bytes(const char *text, size_t len, size_t width)
+{
+    size_t used = 0, at_space = 0, i = 0, bytes;
+    for (; i < len; i += bytes) {
+        visible_decode(text + i, len - i, &bytes);
+        used += screen_width(text + i, bytes);
+        if (used > width && (i > 0 || at_space > 0))
+            return text[i] == ' ' ? i : at_space > 0 ? at_space : i;
+        if (text[i] == ' ')
+            at_space = i;
+    }
+    return len;
+}
+
+static void pad(FILE *file, size_t count)
+{
+    fprintf(file, "%*s", (int)count, "");
+}
+
+struct place {
+    FILE *file;
+    size_t width;
+    enum table_align align;
+    bool last; // in its row: no spaces behind it
+};
+
+static void print_part(const struct place *place, const char *text, size_t len,
+                       enum screen_style style)
+{
+    size_t width = screen_width(text, len);
+    size_t rest = place->width > width ? place->width - width : 0;
+    if (place->align == TABLE_RIGHT)
+        pad(place->file, rest);
+    fprintf(place->file, "%s%.*s%s", screen_on(place->file, style), (int)len, text,
+            screen_off(place->file, style));
+    if (place->align != TABLE_RIGHT && !place->last)
+        pad(place->file, rest);
+    if (!place->last)
+        pad(place->file, GAP);
+}
+
+// One line of a row; `done[c]` bytes of each cell are out. True where more is to come.
+static bool print_line(const struct table *table, const struct cell *row, const size_t *widths,
+                       size_t *done, FILE *file)
+{
+    bool more = false;
+    for (size_t c = 0; c < table->column_count; c++) {
+        const char *text = row[c].text ? row[c].text + done[c] : "";
+        size_t left = row[c].len - done[c];
+        size_t len =
+            table->columns[c].align == TABLE_WRAP ? line_bytes(text, left, widths[c]) : left;
+        struct place place = {file, widths[c], table->columns[c].align,
+                              c + 1 == table->column_count};
+        print_part(&place, text, len, row[c].style);
+        done[c] += len;
+        while (done[c] < row[c].len && row[c].text[done[c]] == ' ')
+            done[c]++;
+        more = more || done[c] < row[c].len;
+    }
+    fputc('\n', file);
+    return more;
+}
+
+static void print_row(const struct table *table, const struct cell *row, const size_t *widths,
+                      FILE *file)
+{
+    size_t *done OWN_FREE = own_array(table->column_count, sizeof(size_t));
+    while (print_line(table, row, widths, done, file))
+        ;
+}
+
+static void print_titles(const struct table *table, const size_t *widths, FILE *file)
+{
+    for (size_t c = 0; c < table->column_count; c++) {
+        const char *title = table->columns[c].title;
+        struct place place = {file, widths[c], table->columns[c].align,
+                              c + 1 == table->column_count};
+        print_part(&place, title, strlen(title), SCREEN_BOLD);
+    }
+    fputc('\n', file);
+}
+
+void table_print(const struct table *table, FILE *file)
+{
+    size_t *widths OWN_FREE = fit(table, file);
+    print_titles(table, widths, file);
+    for (size_t i = 0; i + table->column_count <= table->count; i += table->column_count)
+        print_row(table, table->cells + i, widths, file);
+}
