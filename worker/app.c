@@ -487,6 +487,7 @@ static void build_engine(struct app *app)
         .config = app->config,
         .log = app->log,
         .metrics = app->metrics,
+        .redactor = app->redactor,
         .program_version = PRECIS_VERSION,
         .accept_gap = app->options->accept_gap,
     };

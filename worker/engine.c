@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/own.h"
+#include "base/redact.h"
 
 int64_t engine_now(const struct engine *engine)
 {
@@ -186,9 +187,24 @@ static void count_attempt(struct engine *engine, const struct job *job)
         metrics_observe_ms(metrics, METRIC_FIRST_TOKEN_SECONDS, model, attempt->ttft_ms);
 }
 
+// What a provider says may quote a key or the document: it is redacted before it is stored.
+static void redact(const struct engine *engine, char *text, size_t bytes)
+{
+    if (!engine->options.redactor || !text[0])
+        return;
+    struct buf out;
+    buf_init(&out, 0);
+    redactor_text(engine->options.redactor, text, strlen(text), &out);
+    snprintf(text, bytes, "%s", buf_str(&out));
+    buf_deinit(&out);
+}
+
 static void act_record(struct engine *engine, struct job *job)
 {
     struct record_draft *draft = &job->draft;
+    redact(engine, draft->error, sizeof(draft->error));
+    redact(engine, draft->outcome_error, sizeof(draft->outcome_error));
+    redact(engine, draft->outcome_suggestion, sizeof(draft->outcome_suggestion));
     draft->outcome.announce = engine->config->kafka.topic_results != NULL;
     struct record_request request = {
         .owner = job->id,

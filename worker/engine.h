@@ -15,9 +15,10 @@
 #include "core/seams.h"
 
 struct engine_options {
-    const struct config *config; // borrowed until engine_free or engine_reconfigure
-    struct log *log;             // may be NULL
-    struct metrics *metrics;     // may be NULL
+    const struct config *config;     // borrowed until engine_free or engine_reconfigure
+    struct log *log;                 // may be NULL
+    struct metrics *metrics;         // may be NULL
+    const struct redactor *redactor; // for errors that are stored and sent; may be NULL
     const char *program_version;
     bool accept_gap; // go on where a known partition's offset is gone
 };

@@ -58,7 +58,8 @@
 //           that is older than 60 s. unclean: the last owner, another worker, did not call
 //           partition_clean. The partition is this worker's and unclean from then on.
 // partition_clean  Only for the last owner.
-// suspect   Counts one more, and says how many.
+// suspect   Counts one more, and says how many. A message whose job was claimed before is innocent
+//           (it was parsed then): where it would count three, it counts one again.
 // renew     The lease ends one lease from now. broken: it had ended (or the row was gone).
 // sweep     Result messages and dead letters that are not announced, 10 s after they were made or
 //           last swept, half of the limit for each; marks them as swept.
