@@ -175,7 +175,7 @@ static void answer(struct store *store, const struct bury_item *item, const PGre
 static void burials_done(struct store *store, struct store_item **items, size_t count,
                          const struct store_answer *answers)
 {
-    struct store_use uses[100];
+    struct store_use uses[100] = {0};
     store_use_done(store, uses, collect_uses(items, count, uses));
     for (size_t i = 0; i < count; i++)
         answer(store, bury_of(items[i]), answers->results[0]);
