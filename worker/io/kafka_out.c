@@ -62,13 +62,13 @@ rd_kafka_resp_err_t kafka_out_push(rd_kafka_t *client, const char *topic,
     if (without_value)
         rd_kafka_header_add(headers, "precis-stored", -1, KAFKA_STORED_IN, -1);
     // Copied by librdkafka, which takes the headers only where it takes the message.
-    void *value = without_value ? NULL : (void *)(uintptr_t)message->value;
+    const void *value = without_value ? NULL : message->value;
     size_t value_len = without_value ? 0 : message->value_len;
-    rd_kafka_resp_err_t err =
-        rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                          RD_KAFKA_V_KEY((void *)(uintptr_t)message->key, message->key_len),
-                          RD_KAFKA_V_VALUE(value, value_len), RD_KAFKA_V_HEADERS(headers),
-                          RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+    // The types are written out: librdkafka's macros for them are no standard C.
+    rd_kafka_resp_err_t err = rd_kafka_producev(
+        client, RD_KAFKA_VTYPE_TOPIC, topic, RD_KAFKA_VTYPE_MSGFLAGS, (int)RD_KAFKA_MSG_F_COPY,
+        RD_KAFKA_VTYPE_KEY, message->key, message->key_len, RD_KAFKA_VTYPE_VALUE, value, value_len,
+        RD_KAFKA_VTYPE_HEADERS, headers, RD_KAFKA_VTYPE_OPAQUE, opaque, RD_KAFKA_VTYPE_END);
     if (err)
         rd_kafka_headers_destroy(headers);
     return err;
