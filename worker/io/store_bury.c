@@ -140,7 +140,7 @@ static size_t collect_uses(struct store_item **items, size_t count, struct store
 static void send_burials(struct store *store, struct store_item **items, size_t count,
                          struct pg_link *link)
 {
-    struct store_use uses[100];
+    struct store_use uses[100] = {0};
     run_dead(store, items, count, link); // also with no rows: its answer is the first
     run_later(items, count, link);
     run_not_later(items, count, link);

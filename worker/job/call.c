@@ -77,6 +77,14 @@ enum prompt_kind call_prompt_kind(enum plan_call_kind kind)
     return kind == PLAN_WHOLE ? PROMPT_WHOLE : kind == PLAN_PART ? PROMPT_PART : PROMPT_COMBINE;
 }
 
+static int count_parts(const struct plan *plan)
+{
+    int parts = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        parts += plan->calls[i].kind == PLAN_PART;
+    return parts;
+}
+
 static void build_prompt(const struct job *job, const struct job_now *now, struct prompt *prompt,
                          int64_t *out_text_tokens)
 {
@@ -86,7 +94,7 @@ static void build_prompt(const struct job *job, const struct job_now *now, struc
         .spec = job->spec,
         .kind = call_prompt_kind(job->plan.calls[job->plan.cursor].kind),
         .part = (int)job->plan.cursor + 1,
-        .parts = (int)job->plan.count,
+        .parts = count_parts(&job->plan),
         .fence_random = now->random,
         .document_name = job->spec->document_name,
         .bad_answer = job->call.bad_answer,
