@@ -91,7 +91,7 @@ struct outgoing {
     struct buf key, value, bytes; // bytes: header values, one after the other
     struct header *headers;
     size_t header_count;
-    char count[16]; // of replays
+    char count[24]; // of replays
 };
 
 static bool is_added(const char *name)
