@@ -94,7 +94,6 @@ static void succeed(struct pg_connect *connect)
     PGconn *connection = connect->connection;
     stop(connect);
     PQsetnonblocking(connection, 1);
-    PQsetNoticeProcessor(connection, pg_error_ignore_notice, NULL);
     connect->done(connect->context, connection, NULL);
 }
 
@@ -134,6 +133,7 @@ static void begin(struct pg_connect *connect)
     pg_params_set(&connect->params, "hostaddr", buf_str(&connect->addresses));
     pg_params_set(&connect->params, "port", buf_str(&connect->ports));
     connect->connection = PQconnectStartParams(connect->params.keys, connect->params.values, 0);
+    PQsetNoticeProcessor(connect->connection, pg_error_ignore_notice, NULL);
     if (connect->connection == NULL || PQstatus(connect->connection) == CONNECTION_BAD) {
         struct pg_error error;
         pg_error_of_connection(&error, connect->connection, &connect->params);
