@@ -27,6 +27,15 @@ bool job_is_ready(const struct job *job, int64_t now_ms)
     return job->step == STEP_ADMIT && job->not_before_ms <= now_ms;
 }
 
+// Earlier workers ended while this call was under way, so often that it is not bought once more.
+static bool too_doubtful(const struct job *job, const struct job_now *now, struct failure *out)
+{
+    if (job->call.doubtful < now->config->retry.doubtful)
+        return false;
+    failure_set(out, ERR_IN_DOUBT, "%d attempts left no complete answer", job->call.doubtful);
+    return true;
+}
+
 static enum step_result admitted(struct job *job, const struct step_context *context)
 {
     const struct job_now *now = context->now;
@@ -39,7 +48,7 @@ static enum step_result admitted(struct job *job, const struct step_context *con
         failure = job->failure;
         return job_fail(job, &failure, now);
     }
-    if (!call_prepare(job, now, &failure))
+    if (too_doubtful(job, now, &failure) || !call_prepare(job, now, &failure))
         return job_fail(job, &failure, now);
     job_move(job, STEP_INTENT, now);
     job_act(context, ACTION_INTEND);
@@ -71,6 +80,7 @@ static enum step_result lost_to_another(struct job *job, const struct job_now *n
 // The row says `sent`, but the lease ended while it was written: nothing leaves.
 static enum step_result take_back(struct job *job, const struct step_context *context)
 {
+    job->call.started_unix_ms = context->now->db_now_ms;
     draft_attempt(job, ATTEMPT_CANCELLED, context->now);
     job->after_record = STEP_ADMIT;
     job_move(job, STEP_RECORD, context->now);
@@ -90,9 +100,7 @@ static enum step_result begin_call(struct job *job, const struct step_context *c
     call->first_byte_ms = call->first_token_ms = call->content_ms = call->finished_ms = -1;
     call->content_events = 0;
     job_move(job, STEP_CALL, now);
-    int64_t first =
-        job->plan.model->stream ? job->plan.model->provider->first_byte_ms : call->total_ms;
-    job_wake_at(job, now->now_ms + (first < call->total_ms ? first : call->total_ms));
+    job_wake_at(job, call_deadline_ms(job));
     job_act(context, ACTION_CALL);
     return STEP_WAIT;
 }

@@ -166,11 +166,12 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms)
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
-// The next moment at which a clock of this call may run out.
-static int64_t call_deadline_ms(const struct job *job)
+int64_t call_deadline_ms(const struct job *job)
 {
     const struct call *call = &job->call;
     const struct config_provider *provider = job->plan.model->provider;
+    if (call->sent_ms < 0) // name and connection are the edge's, with limits of its own
+        return call->begun_ms + 2 * provider->connect_ms + provider->first_byte_ms;
     int64_t total = call->sent_ms + call->total_ms;
     if (call->finished_ms >= 0)
         return sooner(total, call->finished_ms + JOB_GRACE_MS);
@@ -200,12 +201,13 @@ static enum step_result end_call(struct job *job, enum reader_end_cause cause,
     return judge_answer(job, context);
 }
 
+// In doubt, once the request may have reached the server.
 static enum step_result give_up(struct job *job, enum err_code code, const char *why,
                                 const struct step_context *context)
 {
     struct failure failure;
     failure_set(&failure, code, "%s", why);
-    failure.doubtful = true;
+    failure.doubtful = job->call.sent_ms >= 0;
     job_act(context, ACTION_CANCEL_CALL);
     return end_call(job, READER_END_BROKEN, &failure, context);
 }
@@ -223,6 +225,8 @@ static enum step_result on_clock(struct job *job, const struct step_context *con
         job_act(context, ACTION_CANCEL_CALL);
         return end_call(job, READER_END_GRACE, NULL, context);
     }
+    if (call->sent_ms < 0)
+        return give_up(job, ERR_CONNECT_FAILED, "no connection to send the request on", context);
     if (now_ms - call->sent_ms >= call->total_ms)
         return give_up(job, ERR_TIMEOUT_TOTAL, "no end of the answer in time", context);
     if (call->first_byte_ms < 0)

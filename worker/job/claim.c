@@ -88,6 +88,7 @@ static void forget_earlier_run(struct job *job)
     summary_deinit(&job->summary);
     draft_clear(&job->draft);
     job->not_before_ms = 0;
+    job->forbidden = false;
     job->stop = STOP_NONE;
     job->failure = (struct failure){0};
 }

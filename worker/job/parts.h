@@ -52,6 +52,8 @@ enum prompt_kind call_prompt_kind(enum plan_call_kind kind);
 void call_restore(struct job *job);
 // Builds body, limits and the bound of the cost for the next attempt. False: *out says why not.
 bool call_prepare(struct job *job, const struct job_now *now, struct failure *out);
+// The next moment at which a clock of the call under way may run out.
+int64_t call_deadline_ms(const struct job *job);
 
 // admit.c: the job waits for the limits, and for its backoff where it has one.
 enum step_result admit_enter(struct job *job, const struct job_now *now);

@@ -87,6 +87,7 @@ void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct j
         .call_no = (int32_t)job->plan.cursor + 1,
         .attempt_no = call->last_attempt_no,
         .outcome = outcome,
+        .cost_source = COST_NONE,
         .cost_reported_picousd = -1,
         .started_at_ms = call->started_unix_ms ? call->started_unix_ms : now->db_now_ms,
         .ttft_ms = -1,
@@ -261,6 +262,20 @@ enum step_result step_record(struct job *job, const struct job_event *event,
     return admit_enter(job, context->now);
 }
 
+// Even the bare failure was refused: once more without the message; after that the job stays
+// unfinished, where it can be seen, and is looked up like another worker's.
+static enum step_result rejected_again(struct job *job, const struct step_context *context)
+{
+    if (job->draft.outcome.dead_letter) {
+        job->draft.outcome.dead_letter = NULL;
+        job_act(context, ACTION_RECORD);
+        return STEP_WAIT;
+    }
+    job_move(job, STEP_HELD, context->now);
+    job_wake_at(job, context->now->now_ms + JOB_HELD_MS);
+    return STEP_WAIT;
+}
+
 enum step_result step_finish(struct job *job, const struct job_event *event,
                              const struct step_context *context)
 {
@@ -278,9 +293,8 @@ enum step_result step_finish(struct job *job, const struct job_event *event,
         job_wake_at(job, context->now->now_ms + JOB_HELD_MS);
         return STEP_WAIT;
     case RECORD_REJECTED:
-        // A second time: even the bare failure was refused. Nothing sensible is left to write.
         if (job->failure.code == ERR_STORE_REJECTED)
-            job->draft.outcome.dead_letter = NULL;
+            return rejected_again(job, context);
         return rejected(job, event->store->u.recorded.sqlstate, context);
     }
     CHECK(false);
