@@ -45,14 +45,24 @@ static void give_slot_back(struct engine *engine, struct job *job)
         key_probe_ended(&state->key);
 }
 
+// The key is refused: a 403 that a waiting job got was the key's, not the job's.
+static void forgive(const struct engine *engine, struct job *job)
+{
+    if (!job->forbidden || engine->keys[job->plan.model->provider_index].key.cause != KEY_REFUSED)
+        return;
+    job->forbidden = false;
+    job->failure = (struct failure){0};
+}
+
 void gate_update(struct engine *engine, struct job *job)
 {
     bool wants = job->step == STEP_INTENT || job->step == STEP_CALL;
     if (job->holds_slot && !wants)
         give_slot_back(engine, job);
-    if (job->in_queue.in == NULL && job_is_ready(job, engine_now(engine)))
-        list_append(&engine->gates[job->plan.model->index].ready[job->spec->priority],
-                    &job->in_queue);
+    if (job->in_queue.in != NULL || !job_is_ready(job, engine_now(engine)))
+        return;
+    forgive(engine, job);
+    list_append(&engine->gates[job->plan.model->index].ready[job->spec->priority], &job->in_queue);
 }
 
 static struct job *first_ready(struct gate *gate)
@@ -220,11 +230,26 @@ static void measure_speed(struct engine *engine, const struct job *job)
 void gate_key_succeeded(struct engine *engine, struct job *job)
 {
     struct key_state *state = &engine->keys[job->plan.model->provider_index];
-    if (state->key.cause != KEY_FINE)
+    enum key_cause before = state->key.cause;
+    key_succeeded(&state->key);
+    if (before != KEY_FINE && state->key.cause == KEY_FINE)
         log_event(engine->options.log, LOG_LEVEL_INFO, "key_open",
                   LOG_TEXT("key", job->plan.model->provider->key_name));
-    key_succeeded(&state->key);
     measure_speed(engine, job);
+}
+
+static void forgive_list(const struct engine *engine, const struct list *list)
+{
+    for (struct list_node *node = list_first(list); node; node = list_next(list, node))
+        forgive(engine, list_item(node, struct job, in_queue));
+}
+
+static void forgive_waiting(struct engine *engine, size_t provider_index)
+{
+    for (size_t i = 0; i < engine->config->model_count; i++)
+        for (int p = 0; p < PRIORITIES; p++)
+            if (engine->config->models[i].provider_index == provider_index)
+                forgive_list(engine, &engine->gates[i].ready[p]);
 }
 
 void gate_on_check(struct engine *engine, const struct http_event *event)
@@ -237,4 +262,5 @@ void gate_on_check(struct engine *engine, const struct http_event *event)
     state->checking = false;
     bool refused = state->check_status == 401 || state->check_status == 403;
     key_checked(&state->key, !refused, engine_now(engine));
+    forgive_waiting(engine, event->owner.generation - 1);
 }

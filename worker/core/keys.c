@@ -20,16 +20,16 @@ bool key_admit(struct key *key, int64_t now_ms)
     return true;
 }
 
-static void close_until(struct key *key, enum key_cause cause, int64_t until_ms)
+// A closing that still holds is not shortened, nor is its cause made smaller, by a late answer; one
+// that has ended gives way: a 429 to the probe of a refused key says that the key is known.
+static void close_until(struct key *key, enum key_cause cause, int64_t now_ms, int64_t until_ms)
 {
+    bool holds = key->closed_until_ms > now_ms;
     key->probing = false;
-    // A longer closing for a worse cause is not shortened by a late answer.
-    if (key->cause == cause && key->closed_until_ms > until_ms)
-        return;
-    if (key->cause > cause)
-        return;
-    key->cause = cause;
-    key->closed_until_ms = until_ms;
+    if (!holds || key->closed_until_ms < until_ms)
+        key->closed_until_ms = until_ms;
+    if (key->cause != KEY_DOUBTED && (!holds || key->cause < cause))
+        key->cause = cause;
 }
 
 static void throttled(struct key *key, const struct failure *failure, const struct backoff *rule,
@@ -39,14 +39,14 @@ static void throttled(struct key *key, const struct failure *failure, const stru
     int64_t wait_ms = failure->retry_after_ms;
     if (wait_ms < 0)
         wait_ms = backoff_delay_ms(rule, key->throttles, random);
-    close_until(key, KEY_THROTTLED, now_ms + (wait_ms > 0 ? wait_ms : 1));
+    close_until(key, KEY_THROTTLED, now_ms, now_ms + (wait_ms > 0 ? wait_ms : 1));
 }
 
 static bool forbidden(struct key *key, int64_t now_ms)
 {
     key->probing = false;
     if (++key->forbidden >= KEY_FORBIDDEN_MAX) {
-        close_until(key, KEY_REFUSED, now_ms + KEY_REFUSED_MS);
+        close_until(key, KEY_REFUSED, now_ms, now_ms + KEY_REFUSED_MS);
         return false;
     }
     if (key->cause == KEY_DOUBTED)
@@ -61,9 +61,9 @@ bool key_failed(struct key *key, const struct failure *failure, const struct bac
     if (failure->code == ERR_FORBIDDEN)
         return forbidden(key, now_ms);
     if (failure->code == ERR_UNAUTHORIZED)
-        close_until(key, KEY_REFUSED, now_ms + KEY_REFUSED_MS);
+        close_until(key, KEY_REFUSED, now_ms, now_ms + KEY_REFUSED_MS);
     else if (err_class(failure->code) == ERR_CLASS_EXHAUSTED)
-        close_until(key, KEY_EXHAUSTED, now_ms + KEY_EXHAUSTED_MS);
+        close_until(key, KEY_EXHAUSTED, now_ms, now_ms + KEY_EXHAUSTED_MS);
     else
         throttled(key, failure, rule, now_ms, random);
     return false;
@@ -73,18 +73,19 @@ void key_checked(struct key *key, bool good, int64_t now_ms)
 {
     if (key->cause != KEY_DOUBTED)
         return;
-    key->cause = KEY_FINE;
+    key->cause = key->closed_until_ms > now_ms ? KEY_THROTTLED : KEY_FINE; // closed meanwhile
     if (!good)
-        close_until(key, KEY_REFUSED, now_ms + KEY_REFUSED_MS);
+        close_until(key, KEY_REFUSED, now_ms, now_ms + KEY_REFUSED_MS);
 }
 
 void key_succeeded(struct key *key)
 {
+    key->forbidden = 0;
+    if (key->cause == KEY_DOUBTED || (key->cause != KEY_FINE && !key->probing))
+        return;
     key->probing = false;
     key->throttles = 0;
-    key->forbidden = 0;
-    if (key->cause != KEY_DOUBTED)
-        key->cause = KEY_FINE;
+    key->cause = KEY_FINE;
 }
 
 void key_probe_ended(struct key *key)

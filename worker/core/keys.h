@@ -44,6 +44,8 @@ bool key_is_open(const struct key *key, int64_t now_ms);
 bool key_failed(struct key *key, const struct failure *failure, const struct backoff *rule,
                 int64_t now_ms, uint64_t random);
 void key_checked(struct key *key, bool good, int64_t now_ms);
+// A call succeeded. It opens a closed key only while a probe is under way: answers to calls that
+// began before the key was closed come after it in any number, and say nothing new.
 void key_succeeded(struct key *key);
 // The probe ended without a word on the key (a time-out): another call may probe.
 void key_probe_ended(struct key *key);
