@@ -44,7 +44,7 @@ struct member {
     int64_t committed[PARTITIONS];
     int64_t seen[PARTITIONS][OFFSETS_MAX];
     size_t seen_count[PARTITIONS];
-    int offers, revokes, stuck, ups, downs, delivered, failed, messages;
+    int offers, revokes, stuck, ups, downs, delivered, failed, messages, fatal;
     char reason[64];
     struct message last; // with copies below
     char last_value[64], last_header[64];
@@ -125,7 +125,8 @@ static void on_event(void *context, const struct broker_event *event)
         member->downs++;
         return;
     case BROKER_FATAL:
-        fail_msg("fatal: %s", event->reason);
+        member->fatal++;
+        return;
     }
 }
 
@@ -556,8 +557,6 @@ static void test_down_and_up(void **state)
 {
     struct bench *bench = *state;
     struct member *one = &bench->members[0];
-    if (!bench->cluster)
-        skip();
     member_start(bench, one, true);
     produce_many(one, 10);
     wait_messages(bench, 10);
@@ -574,8 +573,6 @@ static void test_close_without_brokers(void **state)
 {
     struct bench *bench = *state;
     struct member *one = &bench->members[0];
-    if (!bench->cluster)
-        skip();
     one->store = true;
     member_start(bench, one, true);
     produce_many(one, 10);
@@ -607,6 +604,53 @@ static void test_large_dead_letter(void **state)
     assert_int_equal(one->delivered, 1);
     assert_int_equal(one->failed, 1);
     assert_string_equal(one->reason, "MSG_SIZE_TOO_LARGE");
+}
+
+// The same, found by the broker.
+static void test_dead_letter_too_large_for_the_topic(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    size_t len = 2000000;
+    char *large = calloc(1, len + 1);
+    memset(large, 'x', len);
+    member_start(bench, one, false);
+    produced_wanted = 2;
+    produce(one, TOPIC_DEAD_LETTERS, large, 1);
+    produce(one, TOPIC_RESULTS, large, 2);
+    turn_until(&bench->loop, all_reported, one);
+    free(large);
+    assert_int_equal(one->delivered, 1);
+    assert_int_equal(one->failed, 1);
+    member_stop(one);
+    memcpy(jobs_topic, dlq_topic, sizeof(jobs_topic)); // read it
+    member_start(bench, one, true);
+    wait_messages(bench, 1);
+    assert_true(one->last_value_null);
+    assert_int_equal(one->last_headers, 2);
+    assert_string_equal(one->last_header, "h=v");
+    assert_int_equal(one->last.key_len, 8);
+}
+
+static bool is_fatal(const void *context)
+{
+    return ((const struct member *)context)->fatal > 0;
+}
+
+// A second worker with the same group.instance.id ends the first one.
+static void test_fenced(void **state)
+{
+    struct bench *bench = *state;
+    static char name[] = "group.instance.id", value[] = "slot-1";
+    struct config_pair property = {name, value};
+    struct member *one = &bench->members[0], *two = &bench->members[1];
+    one->config.properties = two->config.properties = &property;
+    one->config.property_count = two->config.property_count = 1;
+    member_start(bench, one, true);
+    turn_until(&bench->loop, first_holds_all, bench);
+    member_start(bench, two, true);
+    turn_until(&bench->loop, is_fatal, one);
+    assert_int_equal(two->fatal, 0);
 }
 
 static void test_bad_property(void **state)
@@ -723,14 +767,23 @@ int main(void)
         TEST(test_pause_before_reading),
         TEST(test_out_of_range),
         TEST(test_stopped),
-        TEST(test_down_and_up),
-        TEST(test_close_without_brokers),
         TEST(test_large_dead_letter),
         TEST(test_bad_property),
         TEST(test_check),
         TEST(test_send),
         TEST(test_send_to_nobody),
     };
+    const struct CMUnitTest mock_only[] = {
+        TEST(test_down_and_up),
+        TEST(test_close_without_brokers),
+    };
+    const struct CMUnitTest real_only[] = {
+        // the mock neither fences nor has limits
+        TEST(test_dead_letter_too_large_for_the_topic),
+        TEST(test_fenced),
+    };
     cmocka_set_test_filter(getenv("TEST_FILTER"));
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + (getenv("PRECIS_TEST_KAFKA") ? cmocka_run_group_tests(real_only, NULL, NULL)
+                                                 : cmocka_run_group_tests(mock_only, NULL, NULL));
 }

@@ -30,12 +30,12 @@
 #include "io/kafka_ask.h"
 #include "io/kafka_conf.h"
 #include "io/kafka_map.h"
+#include "io/kafka_message.h"
 #include "io/kafka_queue.h"
 
 #define RETRY_MS      1000
 #define LAG_MS        10000
 #define CLOSE_LOOK_MS 20
-#define HEADERS_MAX   1000
 
 enum closing { OPEN, LEAVING, DESTROYING, CLOSED, ABANDONED };
 
@@ -51,11 +51,10 @@ struct kafka_in {
     uint64_t epoch;
     int asking;    // questions under way
     bool settling; // the begin offsets are being committed
-    bool probing, down, ends_asked;
+    bool probing, down, ends_asked, fatal;
     uv_timer_t retry, probe, lag, closer;
     int handles;
-    struct header *headers;
-    size_t headers_room;
+    struct kafka_headers headers;
     enum closing closing;
     bool cannot_leave;
     uint64_t close_by; // loop time
@@ -185,7 +184,7 @@ static void on_begins(void *context, const struct kafka_ask *answer)
 // reading. Called when a stage has become possible, and again by the retry timer.
 static void go_on(struct kafka_in *in)
 {
-    if (in->map.len == 0 || in->settling)
+    if (in->map.len == 0 || in->settling || in->fatal)
         return;
     if (!kafka_map_reached(&in->map, KAFKA_OFFERED)) {
         ask(in, KAFKA_ASK_COMMITTED, kafka_map_list(&in->map, KAFKA_ASKED), on_committed);
@@ -276,25 +275,6 @@ static void on_rebalance(struct kafka_in *in, rd_kafka_event_t *event)
 
 // ---------------------------------------------------------------------------- messages
 
-static size_t read_headers(struct kafka_in *in, const rd_kafka_message_t *from)
-{
-    rd_kafka_headers_t *list;
-    if (rd_kafka_message_headers(from, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return 0;
-    size_t count = 0;
-    for (; count < HEADERS_MAX; count++) {
-        struct header header;
-        if (rd_kafka_header_get_all(list, count, &header.name, &header.value, &header.value_len))
-            break;
-        if (count == in->headers_room) {
-            in->headers_room = in->headers_room ? in->headers_room * 2 : 16;
-            in->headers = own_grow(in->headers, in->headers_room, sizeof(*in->headers));
-        }
-        in->headers[count] = header;
-    }
-    return count;
-}
-
 // The message is borrowed from librdkafka for the event only. Holding it would hold the whole
 // fetched buffer that it lies in.
 static void on_message(struct kafka_in *in, const rd_kafka_message_t *from)
@@ -305,19 +285,8 @@ static void on_message(struct kafka_in *in, const rd_kafka_message_t *from)
         in->stats.unwanted++;
         return;
     }
-    size_t header_count = read_headers(in, from);
-    struct message message = {
-        .topic = topic,
-        .partition = from->partition,
-        .offset = from->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(from, NULL),
-        .key = from->key,
-        .key_len = from->key_len,
-        .value = from->payload,
-        .value_len = from->len,
-        .header_count = header_count,
-        .headers = in->headers,
-    };
+    struct message message;
+    kafka_message_read(&in->headers, from, &message);
     emit(in, &(struct broker_event){.kind = BROKER_MESSAGE,
                                     .topic = topic,
                                     .partition = from->partition,
@@ -419,14 +388,22 @@ static void on_all_down(struct kafka_in *in, const char *reason)
     probe_start(in, RETRY_MS);
 }
 
-static void on_fatal(struct kafka_in *in)
+// A fatal error comes under its own code (FENCED_INSTANCE_ID), not only as _FATAL.
+static bool is_fatal(struct kafka_in *in)
 {
     char text[512] = "";
     rd_kafka_resp_err_t err = rd_kafka_fatal_error(in->client, text, sizeof(text));
+    if (!err)
+        return false;
+    if (in->fatal)
+        return true;
     const char *reason = text;
+    in->fatal = true;
+    uv_timer_stop(&in->retry);
     log_event(in->log, LOG_LEVEL_ERROR, "kafka_fatal", LOG_TEXT("code", rd_kafka_err2name(err)),
               LOG_TEXT("text", reason));
     emit_kind(in, BROKER_FATAL, reason);
+    return true;
 }
 
 static void on_out_of_range(struct kafka_in *in, rd_kafka_event_t *event)
@@ -452,10 +429,10 @@ static void on_error(struct kafka_in *in, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
+    if (is_fatal(in))
+        return;
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         on_all_down(in, text);
-    else if (err == RD_KAFKA_RESP_ERR__FATAL)
-        on_fatal(in);
     else if (err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
              err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         on_out_of_range(in, event);
@@ -468,7 +445,7 @@ static void on_error(struct kafka_in *in, rd_kafka_event_t *event)
 static void on_commit(struct kafka_in *in, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-    if (!err || err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+    if (!err || err == RD_KAFKA_RESP_ERR__NO_OFFSET || in->fatal)
         return;
     in->stats.uncommitted++;
     log_error(in, "kafka_commit_failed", err);
@@ -674,7 +651,7 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--in->handles > 0)
         return;
     kafka_map_clear(&in->map);
-    free(in->headers);
+    kafka_headers_deinit(&in->headers);
     free(in);
 }
 

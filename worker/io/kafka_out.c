@@ -16,6 +16,7 @@
 #include "base/own.h"
 #include "io/kafka_ask.h"
 #include "io/kafka_conf.h"
+#include "io/kafka_message.h"
 #include "io/kafka_queue.h"
 
 #define CLOSE_LOOK_MS 20
@@ -142,18 +143,13 @@ static bool send_empty(struct kafka_out *out, const rd_kafka_message_t *report)
     if (report->err != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || report->len == 0 ||
         strcmp(rd_kafka_topic_name(report->rkt), out->config->topic_dlq) != 0)
         return false;
-    struct header headers[256];
-    struct message message = {.key = report->key, .key_len = report->key_len, .headers = headers};
-    rd_kafka_headers_t *list;
-    if (rd_kafka_message_headers(report, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        while (message.header_count < 256) {
-            struct header *to = &headers[message.header_count];
-            if (rd_kafka_header_get_all(list, message.header_count, &to->name, &to->value,
-                                        &to->value_len))
-                break;
-            message.header_count++;
-        }
-    return !kafka_out_push(out->client, out->config->topic_dlq, &message, true, report->_private);
+    struct kafka_headers headers = {0};
+    struct message message;
+    kafka_message_read(&headers, report, &message);
+    rd_kafka_resp_err_t err =
+        kafka_out_push(out->client, out->config->topic_dlq, &message, true, report->_private);
+    kafka_headers_deinit(&headers);
+    return !err;
 }
 
 static void on_reports(struct kafka_out *out, rd_kafka_event_t *event)

@@ -12,6 +12,7 @@
 #include "io/kafka_queue.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -172,6 +173,9 @@ bool kafka_queue_log(struct log *log, rd_kafka_event_t *event)
     int syslog_level;
     if (rd_kafka_event_log(event, &facility, &text, &syslog_level) != 0)
         return true;
+    // Properties of consumers are given to the producer too; it says so each time.
+    if (strcmp(facility, "CONFWARN") == 0)
+        syslog_level = 7;
     enum log_level level = syslog_level <= 3   ? LOG_LEVEL_ERROR
                            : syslog_level == 4 ? LOG_LEVEL_WARN
                            : syslog_level <= 6 ? LOG_LEVEL_INFO
