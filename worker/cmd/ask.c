@@ -63,6 +63,16 @@ struct pg_rows *ask_rows(struct invocation *invocation, const struct ask *ask)
     return session && run(session, ask, &rows) ? rows : NULL;
 }
 
+struct pg_rows *ask_try(struct invocation *invocation, const struct ask *ask)
+{
+    struct pg_session *session = invocation_database(invocation);
+    struct pg_rows *rows;
+    struct pg_error error;
+    return session && pg_query(session, ask->sql, ask->params, ask->param_count, &rows, &error)
+               ? rows
+               : NULL;
+}
+
 const char *ask_value(const struct pg_rows *rows, size_t row, const char *column)
 {
     for (size_t c = 0; row < pg_rows_count(rows) && c < pg_rows_columns(rows); c++)

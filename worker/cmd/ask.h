@@ -24,7 +24,9 @@ struct ask {
 int ask_open(struct invocation *invocation);
 // NULL: it was said why, return EXIT_FAILED. The caller frees the rows.
 struct pg_rows *ask_rows(struct invocation *invocation, const struct ask *ask);
-// The value of the first row by column name; NULL for SQL NULL, no row or no such column.
+// The same, but a failure is silent: for what only some users may read.
+struct pg_rows *ask_try(struct invocation *invocation, const struct ask *ask);
+// The value of a row by column name; NULL for SQL NULL, no row or no such column.
 const char *ask_value(const struct pg_rows *rows, size_t row, const char *column);
 int64_t ask_number(const struct pg_rows *rows, size_t row, const char *column);
 

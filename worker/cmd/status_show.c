@@ -45,28 +45,27 @@ const char *status_reason(const char *waiting_for)
     static const struct {
         const char *name, *words;
     } reasons[] = {
-        {"requests", "wait for room in the requests per minute"},
-        {"tokens", "wait for room in the tokens per minute"},
-        {"slots", "wait for one of the calls under way to end"},
-        {"key_closed",
-         "wait for the provider's key to open again (it refused or throttled a call)"},
-        {"breaker", "wait for the provider, which failed too often"},
-        {"budget", "wait because the budget is used up"},
-        {"order", "wait for their turn"},
-        {"retry", "wait for their next try after a failure"},
-        {"not_before", "wait for the time that their message names (not_before)"},
-        {"deadline_lane", "wait for a cheaper hour before their deadline"},
-        {"conversation", "wait for the turn before them"},
-        {"batch", "wait for the batch that they come after"},
-        {"paused", "are paused; `precis resume` lets them go on"},
-        {"claimed", "are held by a worker that does not answer; another takes them over"},
-        {"database", "wait for PostgreSQL"},
-        {"version", "need a newer worker"},
+        {"requests", "for room in the requests per minute"},
+        {"tokens", "for room in the tokens per minute"},
+        {"slots", "for one of the calls under way to end"},
+        {"key_closed", "for the provider's key, which is closed since it refused a call"},
+        {"breaker", "for the provider, which failed too often"},
+        {"budget", "because the budget is used up"},
+        {"order", "for a turn"},
+        {"retry", "for the next try after a failure"},
+        {"not_before", "for the time that the message names (not_before)"},
+        {"deadline_lane", "for a cheaper hour before the deadline"},
+        {"conversation", "for the turn before"},
+        {"batch", "for the batch that comes first (after)"},
+        {"paused", "because of a pause; `precis resume` ends it"},
+        {"claimed", "for a worker that does not answer; another takes over"},
+        {"database", "for PostgreSQL"},
+        {"version", "for a newer worker"},
     };
     for (size_t i = 0; waiting_for && i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (strcmp(reasons[i].name, waiting_for) == 0)
             return reasons[i].words;
-    return "wait";
+    return "for a reason that this version does not know";
 }
 
 // ------------------------------------------------------------------------------- text
@@ -152,7 +151,8 @@ static void print_waiting(const struct pg_rows *rows)
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         buf_add_str(&text, "  ");
         screen_add_count(&text, ask_value(rows, i, "jobs"));
-        buf_printf(&text, " %s", status_reason(ask_value(rows, i, "waiting_for")));
+        buf_printf(&text, " %s %s", ask_number(rows, i, "jobs") == 1 ? "waits" : "wait",
+                   status_reason(ask_value(rows, i, "waiting_for")));
         const char *in_ms = ask_value(rows, i, "in_ms");
         if (in_ms && strtod(in_ms, NULL) > 0) {
             buf_add_str(&text, "; the first may start in ");
@@ -161,7 +161,7 @@ static void print_waiting(const struct pg_rows *rows)
         buf_add_char(&text, '\n');
     }
     if (text.len > 0)
-        printf("Waiting:\n%s", buf_str(&text));
+        fputs(buf_str(&text), stdout);
 }
 
 static void print_hints(const struct pg_rows *rows)

@@ -11,7 +11,7 @@
 int status_show_batch(struct invocation *invocation, const struct batch_name *name);
 // "2 workers are live.", or what to start where none is and `needed`; an exit code.
 int status_show_workers(struct invocation *invocation, bool needed);
-// What jobs with this waiting_for do: "wait for their next try after a failure".
+// What stands behind "waits": "for the next try after a failure".
 const char *status_reason(const char *waiting_for);
 
 #endif

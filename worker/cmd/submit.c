@@ -13,8 +13,6 @@
 #include "cmd/submit_parts.h"
 #include "core/identity.h"
 
-#define INTERRUPTED_FLUSH_MS 5000
-
 void submit_problem(struct submit *submit, const char *path, const char *format, ...)
 {
     struct buf words OWN_BUF, shown OWN_BUF;
@@ -130,7 +128,7 @@ static void say_unused_labels(const struct submit *submit)
 
 static int finish_interrupted(struct submit *submit)
 {
-    sender_flush(submit->sender, INTERRUPTED_FLUSH_MS);
+    sender_flush(submit->sender);
     screen_progress_end();
     fprintf(stderr,
             "Interrupted after %" PRId64 " jobs; the same command again goes on, and what "
@@ -142,7 +140,7 @@ static int finish_interrupted(struct submit *submit)
 // Documents and messages are on their way: everything durable, sealed and said.
 static int finish(struct submit *submit)
 {
-    bool sent = submit_stage_flush(submit->stage) && sender_flush(submit->sender, -1);
+    bool sent = submit_stage_flush(submit->stage) && sender_flush(submit->sender);
     if (interrupt_came())
         return finish_interrupted(submit);
     screen_progress_end();
@@ -190,13 +188,15 @@ static int judge(struct submit *submit)
 static int send_all(struct submit *submit)
 {
     char problem[400];
+    interrupt_watch();
     submit->sender =
         sender_new(submit->config, submit->order.hold_back_bytes, problem, sizeof(problem));
     if (!submit->sender) {
         fprintf(stderr, "error: %s\n", problem);
         return EXIT_FAILED;
     }
-    interrupt_watch();
+    // A broker in memory keeps little: messages refer to documents instead of having them.
+    submit->order.store_all |= sender_is_in_memory(submit->sender);
     submit->stage = submit_stage_new(submit);
     size_t count = invocation_argument_count(submit->invocation);
     for (size_t i = 0; i < count && !submit->stopped && !interrupt_came(); i++)

@@ -191,10 +191,21 @@ static void print_titles(const struct table *table, const size_t *widths, FILE *
     fputc('\n', file);
 }
 
+static void print_rows(const struct table *table, const size_t *widths, FILE *file)
+{
+    for (size_t i = 0; i + table->column_count <= table->count; i += table->column_count)
+        print_row(table, table->cells + i, widths, file);
+}
+
 void table_print(const struct table *table, FILE *file)
 {
     size_t *widths OWN_FREE = fit(table, file);
     print_titles(table, widths, file);
-    for (size_t i = 0; i + table->column_count <= table->count; i += table->column_count)
-        print_row(table, table->cells + i, widths, file);
+    print_rows(table, widths, file);
+}
+
+void table_print_rows(const struct table *table, FILE *file)
+{
+    size_t *widths OWN_FREE = fit(table, file);
+    print_rows(table, widths, file);
 }

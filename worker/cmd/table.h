@@ -28,5 +28,7 @@ void table_take(struct table *table, struct buf *text);
 size_t table_rows(const struct table *table);
 // The titles and all rows.
 void table_print(const struct table *table, FILE *file);
+// Without the titles.
+void table_print_rows(const struct table *table, FILE *file);
 
 #endif
