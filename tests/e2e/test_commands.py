@@ -230,3 +230,287 @@ def test_no_schema(precis, folder):
         done = precis.run(*words, check=False)
         assert done.returncode == 2
         assert "Run `precis migrate`" in done.stderr
+
+
+# ------------------------------------------------------------------------------- what workers leave
+
+STORY = """
+insert into precis_data.workers (nonce, name, host, pid, version, consumer_group, lease_until)
+  values ('n', 'host:1', 'host', 1, '0.1.0', 'g', clock_timestamp() + interval '1 hour');
+insert into precis_data.batches (tenant, name, sealed_total) values ('default', 'deals', 6), ('acme', 'deals', 1);
+insert into precis_data.jobs (tenant, batch, id, revision, kind, content_hash, priority, labels, spec, document_name,
+  model, submitted_at, topic, partition, kafka_offset, waiting_for)
+  select t, b, i, r, 'summarize', decode(h, 'hex'), 5, l::jsonb, '{}', i, 'default',
+    clock_timestamp() - interval '10 seconds', 'jobs', 1, 7, w
+  from (values ('default', 'deals', 'good.txt', 0, '{"team": "legal"}', '01', null),
+    ('default', 'deals', 'good.txt', 1, '{"team": "legal"}', '02', null),
+    ('default', 'deals', 'evil.txt', 0, '{"team": "sales"}', '03', null),
+    ('default', 'deals', 'bad.txt', 0, '{}', '04', null),
+    ('default', 'deals', 'doubt.txt', 0, '{}', '05', null),
+    ('default', 'deals', 'waits.txt', 0, '{}', '06', 'tokens'),
+    ('acme', 'deals', 'good.txt', 0, '{}', '07', null)) v(t, b, i, r, l, h, w);
+insert into precis_data.claims (job_no, worker_id, serial, epoch) select job_no, 1, job_no, 1 from precis_data.jobs;
+insert into precis_data.outcomes (tenant, batch, id, revision, job_no, state, error_code, error, suggestion, epoch,
+  worker_id)
+  select tenant, batch, id, revision, job_no, case when id in ('bad.txt', 'doubt.txt') then 'failed' else 'done' end,
+    case id when 'bad.txt' then 'http_400' when 'doubt.txt' then 'in_doubt' end,
+    case id when 'bad.txt' then E'Sim API error 400: no \\x1b[31mred\\x1b[0m words.' when 'doubt.txt' then 'Cut off.' end,
+    case when id in ('bad.txt', 'doubt.txt') then 'Do better.' end, 1, 1
+  from precis_data.jobs where id <> 'waits.txt';
+insert into precis_data.summaries (job_no, summary, key_points, output, warnings, document_name, model, response_model,
+  prompt_version, month)
+  select job_no, s, k, jsonb_build_object('summary', s, 'key_points', k), '{}', id, 'grok-4.3', 'grok-4.3',
+    'summary-1', current_date
+  from precis_data.jobs j, lateral (select case when id = 'evil.txt' then E'=HYPERLINK("x") <b>\\x1b[2J, "q"'
+      else 'Revision ' || revision || ' of a deal. ' || repeat('It is long. ', 20) end as s,
+    array['The fee is 10 dollars.', '付款一万元。'] as k) v
+  where id in ('good.txt', 'evil.txt');
+insert into precis_data.citations (job_no, n, point, quote, found, char_start, char_end, month)
+  select job_no, 1, 1, 'fee is 10', true, 4, 13, current_date from precis_data.jobs where id = 'good.txt';
+insert into precis_data.plans (job_no, plan_no, model, prompt_version, text_sha256, calls, month)
+  select job_no, 1, 'grok-4.3', 'summary-1', 'x', '[{"kind": "part", "from": 0, "to": 12000},
+    {"kind": "part", "from": 12000, "to": 20000}, {"kind": "combine", "from": 0, "to": 2}]', current_date
+  from precis_data.jobs where id = 'good.txt';
+insert into precis_data.attempts (job_no, plan_no, call_no, attempt_no, epoch, worker_id, month, outcome, provider,
+  model, at_most_picousd, cost_picousd, cost_source, input_tokens, cached_input_tokens, output_tokens,
+  reasoning_tokens, http_status, error_code, error, sent_at, started_at, ttft_ms, duration_ms)
+  select job_no, 1, 1, 1, 1, 1, current_date,
+    case id when 'bad.txt' then 'failed' when 'doubt.txt' then 'in_doubt' else 'ok' end, 'sim',
+    case id when 'evil.txt' then 'claude-opus-4.8' else 'grok-4.3' end, 5000000001,
+    case id when 'doubt.txt' then null when 'bad.txt' then 0 else 3750000001 end,
+    case id when 'doubt.txt' then 'in_doubt' when 'bad.txt' then 'none' else 'exact' end, 12500, 500, 625, 25,
+    case id when 'bad.txt' then 400 else 200 end, case id when 'bad.txt' then 'http_400' end,
+    case id when 'bad.txt' then 'Sim API error 400: no.' end,
+    clock_timestamp() - interval '5 seconds', clock_timestamp() - interval '5 seconds', 350, 1400
+  from precis_data.jobs where id <> 'waits.txt';
+insert into precis_data.dead_letters (tenant, batch, job_id, revision, code, error, suggestion, topic, partition,
+  kafka_offset) values ('default', 'deals', 'bad.txt', 0, 'http_400', 'Sim API error 400: no.', 'Do better.', 'jobs', 1, 7),
+  ('default', 'deals', 'never.txt', 0, 'bad_field', 'A field is bad.', 'Mend it.', 'jobs', 1, 9);
+"""
+
+
+@pytest.fixture
+def story(precis):
+    """precis with the rows of STORY: batches default/deals and acme/deals."""
+    with precis.session() as session:
+        session.execute(STORY)
+    return precis
+
+
+def test_status(story):
+    text = story.run("status", "default/deals").stdout
+    assert "Batch default/deals is sealed" in text
+    assert "6 jobs: 2 done, 2 failed, 1 waiting, 1 queued" in text
+    assert "half within 1.4 s, 95 % within 1.4 s; first token: half within 350 ms" in text
+    assert "Cost       $0.011250000003, and up to $0.005000000001 more in calls in doubt" in text
+    assert "1 waits for room in the tokens per minute" in text
+    assert "left" in text and "\x1b" not in text
+
+    one = story.json("status", "deals", "--tenant", "default")
+    assert (one["total"], one["done"], one["failed"], one["queued"]) == (6, 2, 2, 1)
+    assert one["cost_usd"] == "0.011250000003" and one["p50_ttft_ms"] == 350
+    assert [row["waiting_for"] for row in one["waiting_for"]] == ["tokens"]
+
+    text = story.run("status").stdout
+    lines = text.splitlines()
+    assert lines[0].split()[:3] == ["BATCH", "STATE", "TOTAL"]
+    assert {line.split()[0] for line in lines[1:3]} == {"deals", "acme/deals"}
+    assert "1 worker is live" in text
+    assert [row["tenant"] for row in story.json("status", "--tenant", "acme")] == ["acme"]
+    assert "--watch needs a terminal" in story.run("status", "--watch", check=False).stderr
+
+
+def test_names_of_batches(story):
+    done = story.run("status", "deals", check=False)
+    assert done.returncode == 2
+    assert "acme/deals" in done.stderr and "default/deals" in done.stderr
+    done = story.run("results", "daels", check=False)
+    assert done.returncode == 1
+    assert 'there is no batch "daels"' in done.stderr and 'Did you mean "deals"?' in done.stderr
+    done = story.run("status", "something-else", check=False)
+    assert done.returncode == 1
+    assert '"deals"' in done.stderr
+    done = story.run("status", "x\x1b[2Jy'; drop table precis_data.jobs; --", check=False)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_results(story, case_dir):
+    def results(*words):
+        return story.run("results", "default/deals", *words).stdout
+
+    table = results()
+    assert "\x1b" not in table
+    assert "good.txt (revision 1)" in table and "Revision 1 of a deal." in table and "Revision 0" not in table
+    assert "12,500" in table and "$0.003750000001" in table
+    assert max(len(line) for line in table.splitlines()) <= 100
+    assert "Revision 0" in results("--all-revisions")
+
+    lines = [json.loads(line) for line in results("--format", "jsonl").splitlines()]
+    assert [(line["job_id"], line["revision"]) for line in lines] == [("evil.txt", 0), ("good.txt", 1)]
+    assert lines[1]["cost_usd"] == "0.003750000001"
+    assert lines[1]["key_points"] == ["The fee is 10 dollars.", "付款一万元。"]
+    assert lines[1]["citations"] == [{"point": 1, "path": None, "quote": "fee is 10", "found": True, "page": None,
+                                      "char_start": 4, "char_end": 13}]
+    assert story.json("results", "default/deals") == lines
+
+    rows = list(csv.DictReader(io.StringIO(results("--format", "csv"))))
+    assert rows[0]["summary"] == "'=HYPERLINK(\"x\") <b>[2J, \"q\""
+    assert rows[1]["key_points"] == "The fee is 10 dollars.\n付款一万元。"
+    assert rows[1]["cost_usd"] == "0.003750000001" and json.loads(rows[1]["labels"]) == {"team": "legal"}
+
+    markdown = results("--format", "markdown")
+    assert "## good.txt" in markdown and "- The fee is 10 dollars.\n  > “fee is 10”" in markdown
+    assert "\\<b\\>" in markdown and "\x1b" not in markdown
+
+    page = results("--format", "html")
+    assert "<b>" not in page and "&#60;b&#62;" in page and "<script" not in page
+
+    assert results("--out", case_dir / "out.csv", "--format", "csv") == ""
+    assert (case_dir / "out.csv").read_text(encoding="utf-8") == results("--format", "csv")
+    assert list(case_dir.glob("*.part")) == []
+    assert story.run("results", "default/deals", "--out", case_dir / "no" / "x", check=False).returncode == 1
+    assert story.run("results", "default/deals", "--format", "xls", check=False).returncode == 2
+
+
+def test_failed_results(story):
+    text = story.run("results", "default/deals", "--failed").stdout
+    assert "bad.txt" in text and "http_400" in text and "doubt.txt" in text and "good.txt" not in text
+    assert "\x1b" not in text and "[31mred" in text
+    lines = story.json("results", "default/deals", "--failed")
+    assert [(line["job_id"], line["error_code"], line["suggestion"]) for line in lines] == [
+        ("bad.txt", "http_400", "Do better."), ("doubt.txt", "in_doubt", "Do better.")]
+    done = story.run("results", "acme/deals", "--failed")
+    assert done.stdout == "" and "No job of acme/deals has failed" in done.stderr
+
+
+def test_jobs(story):
+    def names(*words):
+        return {(row["tenant"], row["job_id"], row["revision"]) for row in story.json("jobs", *words)}
+
+    assert len(names()) == 7
+    assert names("--state", "failed") == {("default", "bad.txt", 0), ("default", "doubt.txt", 0)}
+    assert names("--code", "http_400") == names("--code", "http_400", "--batch", "default/deals") == {
+        ("default", "bad.txt", 0)}
+    assert names("--tenant", "acme") == {("acme", "good.txt", 0)}
+    assert len(story.json("jobs", "--limit", "2")) == 2
+    text = " ".join(story.run("jobs", "--batch", "default/deals").stdout.split())
+    assert "waits for room in the tokens per minute" in text and "\x1b" not in text
+    assert "There are more" in story.run("jobs", "--limit", "2").stdout
+    for words in (["--state", "lost"], ["--limit", "0"], ["--limit", "x"]):
+        assert story.run("jobs", *words, check=False).returncode == 2
+
+
+def test_show(story):
+    done = story.run("show", "good.txt", check=False)
+    assert done.returncode == 2
+    assert "acme/deals/good.txt" in done.stderr and "default/deals/good.txt" in done.stderr
+    done = story.run("show", "god.txt", check=False)
+    assert done.returncode == 1
+    assert 'Did you mean "good.txt"?' in done.stderr
+
+    text = story.run("show", "default/deals/good.txt").stdout
+    for words in ("default/deals/good.txt, revision 1: done", "jobs, partition 1, offset 7", "team=legal", "host:1",
+                  "grok-4.3, prompt summary-1: 20,000 characters in 2 parts, and 1 call to combine them",
+                  "12,500", "350 ms", "1.4 s", "Revision 1 of a deal.", "“fee is 10” (characters 4 to 13)"):
+        assert words in text
+    assert "Revision 0 of a deal." in story.run("show", "default/deals/good.txt", "--revision", "0").stdout
+    assert story.run("show", "default/deals/good.txt", "--revision", "9", check=False).returncode == 1
+
+    text = story.run("show", "bad.txt").stdout
+    assert "call 1, try 1: Sim API error 400: no." in text and "Do better." in text and "\x1b" not in text
+    assert "Dead letters" in text
+    assert "never became a job" in story.run("show", "never.txt").stdout
+    assert "Waits       for room in the tokens" in story.run("show", "waits.txt").stdout
+
+    told = story.json("show", "bad.txt", "--tenant", "default", "--batch", "deals")
+    assert told["job"]["error_code"] == "http_400" and told["summary"] is None
+    assert [call["http_status"] for call in told["calls"]] == [400]
+    assert [letter["error_code"] for letter in told["dead_letters"]] == ["http_400"]
+
+
+def test_costs(story):
+    def costs(*words):
+        rows = story.json("costs", *words)
+        return {next(iter(row.values())): (row["calls"], row["cost_usd"], row["in_doubt_calls"],
+                                           row["in_doubt_at_most_usd"]) for row in rows}
+
+    assert costs() == {"grok-4.3": (5, "0.011250000003", 1, "0.005000000001"),
+                       "claude-opus-4.8": (1, "0.003750000001", 0, "0")}
+    assert costs("--by", "tenant", "--since", "7d") == {"default": (5, "0.011250000003", 1, "0.005000000001"),
+                                                        "acme": (1, "0.003750000001", 0, "0")}
+    assert set(costs("--by", "batch")) == {"default/deals", "acme/deals"}
+    assert len(costs("--by", "day")) in (1, 2)
+    assert costs("--by", "label.team", "--batch", "default/deals") == {
+        "legal": (2, "0.007500000002", 0, "0"), "sales": (1, "0.003750000001", 0, "0"),
+        "(none)": (2, "0", 1, "0.005000000001")}
+    assert costs("--since", "2099-01-01") == {}
+    text = story.run("costs", "--by", "label.team'; --").stdout
+    assert "(none)" in text and "total" in text and "$0.015000000004" in text and "75,000" in text
+    assert "bill lies between" in text
+    for words in (["--by", "colour"], ["--by", "label."], ["--since", "yesterday"]):
+        assert story.run("costs", *words, check=False).returncode == 2
+
+
+def test_a_reader_may_ask(story):
+    story.run("migrate", "roles")
+    with story.session() as session:
+        session.execute("create role some_reader login in role precis_reader")
+    try:
+        story.configure(database=story.dsn.replace("postgres@", "some_reader@"))
+        for words in (["status"], ["status", "default/deals"], ["results", "default/deals"], ["jobs"],
+                      ["show", "bad.txt"], ["costs"]):
+            story.run(*words)
+        done = story.run("submit", story.config_path.with_suffix(".txt"), check=False)
+        assert done.returncode == 1
+    finally:
+        with story.session() as session:
+            session.execute("drop role some_reader")
+
+
+# ------------------------------------------------------------------------------- again
+
+
+def known(precis, message, revision=0):
+    """As if a worker had read the message: the row of its job."""
+    spec = value_of(message)
+    with precis.session() as session:
+        session.execute("""insert into precis_data.jobs (tenant, batch, id, revision, kind, content_hash, priority,
+                           labels, spec) select tenant, batch, id, %s, kind, %s, 5, '{}', '' from (values
+                           ('default', %s, %s, 'summarize')) v(tenant, batch, id, kind)""",
+                        revision, b"\x01" * 32, spec["batch"], spec["id"])
+
+
+def test_a_changed_document_needs_revise(precis, case_dir):
+    path = case_dir / "deal.txt"
+    path.write_text("The fee is 10 dollars.")
+    precis.run("submit", path)
+    known(precis, sent(precis)["deal.txt"], revision=4)
+    done = precis.run("submit", path, check=False)
+    assert done.returncode == 1
+    assert "it has changed since it was submitted; --revise" in done.stderr
+    answer = precis.json("submit", path, "--revise")
+    assert (answer["jobs"], answer["revised"], answer["repeated"]) == (1, 1, 0)
+    assert value_of(sent(precis)["deal.txt"])["revision"] == 5
+    assert precis.rows("select batch, total from precis.batches") == [{"batch": "deal", "total": 1}]
+
+
+def test_an_open_batch_stays_open(precis, case_dir):
+    path = case_dir / "deal.txt"
+    path.write_text("The fee is 10 dollars.")
+    precis.run("submit", path, "--open", "--batch", "b")
+    assert precis.rows("select state from precis.batches") == [{"state": "open"}]
+    precis.run("submit", path, "--batch", "b")
+    assert precis.rows("select state, total from precis.batches") == [{"state": "sealed", "total": 1}]
+
+
+def test_a_cancelled_batch_takes_nothing(precis, case_dir):
+    path = case_dir / "deal.txt"
+    path.write_text("The fee is 10 dollars.")
+    with precis.session() as session:
+        session.execute("insert into precis_data.batches (tenant, name, cancelled_at)"
+                        " values ('default', 'b', clock_timestamp())")
+    done = precis.run("submit", path, "--batch", "b", check=False)
+    assert done.returncode == 1
+    assert "was cancelled" in done.stderr
+    assert sent(precis) == {}
