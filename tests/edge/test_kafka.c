@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The broker edge against librdkafka and its in-memory cluster; with PRECIS_TEST_KAFKA=host:port,
-// against that broker, where the tests that break the broker are left out.
+// against that broker, where the tests that break the mock are left out; with
+// PRECIS_TEST_KAFKA_DIR=DIR, too, that broker is one of tools/kafka's, and is killed and started.
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -753,6 +754,34 @@ static void test_send_to_nobody(void **state)
     kafka_send_close(sender);
 }
 
+static void kafka_tool(const char *verb)
+{
+    char command[1024];
+    snprintf(command, sizeof(command), "%s/tools/kafka %s %s >/dev/null 2>&1", PRECIS_SOURCE_DIR,
+             verb, getenv("PRECIS_TEST_KAFKA_DIR"));
+    assert_int_equal(system(command), 0);
+}
+
+// The broker dies and comes back: nothing is lost, and what was stored is not read again.
+static void test_broker_restarts(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    one->store = true;
+    member_start(bench, one, true);
+    produce_many(one, 100);
+    wait_messages(bench, 100);
+    turn_for(&bench->loop, 3000); // committed
+    kafka_tool("kill");
+    turn_until(&bench->loop, is_down, one);
+    kafka_tool("start");
+    turn_until(&bench->loop, is_up_again, one);
+    produce_many(one, 100);
+    wait_messages(bench, 200);
+    check_once(one);
+    assert_int_equal(one->messages, 200);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -782,8 +811,13 @@ int main(void)
         TEST(test_dead_letter_too_large_for_the_topic),
         TEST(test_fenced),
     };
+    const struct CMUnitTest restarts[] = {
+        TEST(test_broker_restarts),
+    };
     cmocka_set_test_filter(getenv("TEST_FILTER"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (getenv("PRECIS_TEST_KAFKA_DIR"))
+        failed += cmocka_run_group_tests(restarts, NULL, NULL);
     return failed + (getenv("PRECIS_TEST_KAFKA") ? cmocka_run_group_tests(real_only, NULL, NULL)
                                                  : cmocka_run_group_tests(mock_only, NULL, NULL));
 }
