@@ -462,8 +462,8 @@ static void build_store(struct app *app)
 static bool build_kafka(struct app *app)
 {
     char problem[500];
-    app->kafka = kafka_new(&app->loop, &app->config->kafka, app->log, on_broker, app, problem,
-                           sizeof(problem));
+    struct kafka_options options = {&app->config->kafka, app->log, on_broker, app};
+    app->kafka = kafka_new(&app->loop, &options, problem, sizeof(problem));
     if (!app->kafka)
         fprintf(stderr, "error: %s\n", problem);
     return app->kafka != NULL;

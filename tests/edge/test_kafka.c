@@ -174,8 +174,10 @@ static void member_start(struct bench *bench, struct member *member, bool join)
     member->config.topic_jobs = jobs_topic;
     member->config.topic_results = jobs_topic;
     member->config.topic_dlq = dlq_topic;
-    member->kafka =
-        kafka_new(&bench->loop, &member->config, NULL, on_event, member, problem, sizeof(problem));
+    member->kafka = kafka_new(
+        &bench->loop,
+        &(struct kafka_options){.config = &member->config, .on_event = on_event, .context = member},
+        problem, sizeof(problem));
     if (!member->kafka)
         fail_msg("%s", problem);
     if (join)
@@ -665,7 +667,8 @@ static void test_bad_property(void **state)
                                   .properties = &property,
                                   .property_count = 1};
     char problem[256];
-    assert_null(kafka_new(&bench->loop, &config, NULL, on_event, NULL, problem, sizeof(problem)));
+    struct kafka_options options = {.config = &config, .on_event = on_event};
+    assert_null(kafka_new(&bench->loop, &options, problem, sizeof(problem)));
     assert_non_null(strstr(problem, "no.such.property"));
 }
 

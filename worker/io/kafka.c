@@ -56,16 +56,13 @@ static void forget_out(void *context, bool clean)
     kafka_out_free(context);
 }
 
-struct kafka *kafka_new(uv_loop_t *loop, const struct config_kafka *config, struct log *log,
-                        kafka_event_fn *on_event, void *context, char *problem,
+struct kafka *kafka_new(uv_loop_t *loop, const struct kafka_options *options, char *problem,
                         size_t problem_bytes)
 {
-    struct kafka_out *out =
-        kafka_out_new(loop, config, log, on_event, context, problem, problem_bytes);
+    struct kafka_out *out = kafka_out_new(loop, options, problem, problem_bytes);
     if (!out)
         return NULL;
-    struct kafka_in *in =
-        kafka_in_new(loop, config, log, on_event, context, problem, problem_bytes);
+    struct kafka_in *in = kafka_in_new(loop, options, problem, problem_bytes);
     if (!in) {
         kafka_out_close(out, 0, forget_out, out);
         return NULL;

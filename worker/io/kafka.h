@@ -12,10 +12,9 @@
 
 struct kafka;
 
-// `config`, `log` and `context` are borrowed for its life. NULL with a sentence in `problem`.
-// Producing works at once; BROKER_UP comes when the first broker has answered.
-struct kafka *kafka_new(uv_loop_t *loop, const struct config_kafka *config, struct log *log,
-                        kafka_event_fn *on_event, void *context, char *problem,
+// NULL with a sentence in `problem`. Producing works at once; BROKER_UP comes when the first broker
+// has answered.
+struct kafka *kafka_new(uv_loop_t *loop, const struct kafka_options *options, char *problem,
                         size_t problem_bytes);
 // Joins the group; partitions are offered from now on. False with a sentence in `problem`.
 bool kafka_join(struct kafka *kafka, char *problem, size_t problem_bytes);

@@ -544,19 +544,18 @@ static void init_timers(struct kafka_in *in)
     }
 }
 
-struct kafka_in *kafka_in_new(uv_loop_t *loop, const struct config_kafka *config, struct log *log,
-                              kafka_event_fn *on_event, void *context, char *problem,
+struct kafka_in *kafka_in_new(uv_loop_t *loop, const struct kafka_options *options, char *problem,
                               size_t problem_bytes)
 {
-    rd_kafka_t *client = new_client(config, problem, problem_bytes);
+    rd_kafka_t *client = new_client(options->config, problem, problem_bytes);
     if (!client)
         return NULL;
     struct kafka_in *in = own_alloc(sizeof(*in));
     in->loop = loop;
-    in->log = log;
-    in->config = config;
-    in->on_event = on_event;
-    in->context = context;
+    in->log = options->log;
+    in->config = options->config;
+    in->on_event = options->on_event;
+    in->context = options->context;
     in->client = client;
     in->queue = kafka_queue_new(loop, rd_kafka_queue_get_consumer(client), on_queue_event, in);
     if (!in->queue) {

@@ -17,12 +17,18 @@
 
 typedef void kafka_event_fn(void *context, const struct broker_event *event);
 
+// All of it is borrowed for the life of what is made with it.
+struct kafka_options {
+    const struct config_kafka *config;
+    struct log *log; // NULL: none
+    kafka_event_fn *on_event;
+    void *context;
+};
+
 struct kafka_in;
 
 // A client that has not joined yet. NULL with a sentence in `problem` where librdkafka refuses.
-// `config` and `log` are borrowed for the life of the intake.
-struct kafka_in *kafka_in_new(uv_loop_t *loop, const struct config_kafka *config, struct log *log,
-                              kafka_event_fn *on_event, void *context, char *problem,
+struct kafka_in *kafka_in_new(uv_loop_t *loop, const struct kafka_options *options, char *problem,
                               size_t problem_bytes);
 // Joins the group. False with a sentence in `problem`.
 bool kafka_in_join(struct kafka_in *in, char *problem, size_t problem_bytes);

@@ -181,11 +181,11 @@ int64_t kafka_out_waiting(const struct kafka_out *out)
     return out->waiting;
 }
 
-struct kafka_out *kafka_out_new(uv_loop_t *loop, const struct config_kafka *config, struct log *log,
-                                kafka_event_fn *on_event, void *context, char *problem,
+struct kafka_out *kafka_out_new(uv_loop_t *loop, const struct kafka_options *options, char *problem,
                                 size_t problem_bytes)
 {
-    rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_ROLE_PRODUCER, problem, problem_bytes);
+    rd_kafka_conf_t *conf =
+        kafka_conf_new(options->config, KAFKA_ROLE_PRODUCER, problem, problem_bytes);
     if (!conf)
         return NULL;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
@@ -194,10 +194,10 @@ struct kafka_out *kafka_out_new(uv_loop_t *loop, const struct config_kafka *conf
         return NULL;
     struct kafka_out *out = own_alloc(sizeof(*out));
     *out = (struct kafka_out){.loop = loop,
-                              .config = config,
-                              .log = log,
-                              .on_event = on_event,
-                              .context = context,
+                              .config = options->config,
+                              .log = options->log,
+                              .on_event = options->on_event,
+                              .context = options->context,
                               .client = client,
                               .handles = 2};
     list_init(&out->refused);

@@ -19,9 +19,8 @@
 
 struct kafka_out;
 
-// NULL with a sentence in `problem`. `config` and `log` are borrowed for its life.
-struct kafka_out *kafka_out_new(uv_loop_t *loop, const struct config_kafka *config, struct log *log,
-                                kafka_event_fn *on_event, void *context, char *problem,
+// NULL with a sentence in `problem`.
+struct kafka_out *kafka_out_new(uv_loop_t *loop, const struct kafka_options *options, char *problem,
                                 size_t problem_bytes);
 // As broker_ops says. False: the queue is full. What can never be sent is reported by
 // BROKER_DELIVERED with ok = false, like what was not acknowledged; `reason` says why.

@@ -204,6 +204,7 @@ static enum MHD_Result begin(const struct web *web, struct MHD_Connection *conne
     return MHD_YES;
 }
 
+// NOLINTNEXTLINE(readability-function-size): libmicrohttpd says which parameters there are
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *data, size_t *data_len, void **exchange_at)
@@ -312,7 +313,8 @@ static bool split_listen(struct web *web, char *out_port, size_t port_bytes)
     memcpy(web->host, listen_at, len);
     web->host[len] = 0;
     snprintf(out_port, port_bytes, "%s", colon + 1);
-    return strspn(out_port, "0123456789") == strlen(out_port) && atol(out_port) <= 65535;
+    return strspn(out_port, "0123456789") == strlen(out_port) &&
+           strtol(out_port, NULL, 10) <= 65535;
 }
 
 static struct addrinfo *look_up(const struct web *web)
@@ -371,12 +373,16 @@ static int bind_some(struct addrinfo *info, unsigned port)
 
 static unsigned bound_port(int fd)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } address;
     socklen_t len = sizeof(address);
-    getsockname(fd, (struct sockaddr *)&address, &len);
-    return ntohs(address.ss_family == AF_INET6
-                     ? ((const struct sockaddr_in6 *)(const void *)&address)->sin6_port
-                     : ((const struct sockaddr_in *)(const void *)&address)->sin_port);
+    memset(&address, 0, sizeof(address));
+    if (getsockname(fd, &address.any, &len) != 0)
+        return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.in6.sin6_port : address.in.sin_port);
 }
 
 static int open_listener(struct web *web, char *problem, size_t problem_bytes)
