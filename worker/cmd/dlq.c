@@ -208,12 +208,11 @@ static int list_text(const struct dlq *dlq, const struct pg_rows *codes)
 
 static int list(struct dlq *dlq)
 {
-    char limit[24];
     long count = dlq_count_option(dlq->invocation, "limit", LIST_LIMIT);
     if (count < 0)
         return EXIT_USAGE;
-    snprintf(limit, sizeof(limit), "%ld", count);
-    dlq->params[DLQ_PARAMS] = limit;
+    snprintf(dlq->limit, sizeof(dlq->limit), "%ld", count);
+    dlq->params[DLQ_PARAMS] = dlq->limit;
     if (invocation_json(dlq->invocation))
         return list_json(dlq);
     struct pg_rows *codes = query(dlq, codes_sql, DLQ_PARAMS);

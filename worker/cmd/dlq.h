@@ -40,7 +40,8 @@ struct dlq {
     struct invocation *invocation;
     struct pg_session *session;
     const char *params[DLQ_PARAMS + 1]; // the last one is the statement's limit
-    char *ids, *tenant, *batch, *since; // what params point at
+    char *ids, *tenant, *batch, *since; // what params point at, and
+    char limit[24];
 };
 
 // Each is one word of `precis dlq` and returns an exit code.

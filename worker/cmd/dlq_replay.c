@@ -330,9 +330,8 @@ int dlq_replay(struct dlq *dlq)
     long max = dlq_count_option(dlq->invocation, "max", MAX_DEFAULT);
     if (max < 0)
         return EXIT_USAGE;
-    char limit[24];
-    snprintf(limit, sizeof(limit), "%ld", max);
-    dlq->params[DLQ_PARAMS] = limit;
+    snprintf(dlq->limit, sizeof(dlq->limit), "%ld", max);
+    dlq->params[DLQ_PARAMS] = dlq->limit;
     dlq->params[DLQ_CLOSED] = "false";
     struct replay replay = {.dlq = dlq};
     int code = change_apply(dlq->invocation, apply_jobs, &replay);
