@@ -142,10 +142,6 @@ static void check_models(struct doctor *doctor, const struct config *config)
             doctor_add(doctor, DOCTOR_FAIL, "price",
                        "Add `price` to the model (`price: none` for an own server).",
                        "model %s has no price, so no call of it is made", config->models[i].name);
-    if (!config_find_model(config, NULL, 0))
-        doctor_add(doctor, DOCTOR_WARN, "routes",
-                   "Add `routes: {default: [MODEL]}` to the configuration.",
-                   "there is no route `default`: jobs that name no model fail");
 }
 
 static void check_config(struct doctor *doctor, struct invocation *invocation,
