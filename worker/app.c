@@ -167,8 +167,12 @@ static void on_kafka_closed(void *context, bool clean)
 {
     struct app *app = context;
     log_event(app->log, LOG_LEVEL_INFO, "left_group", LOG_NUMBER("clean", clean));
-    if (app->phase == PHASE_LEAVE)
+    if (app->phase != PHASE_LEAVE)
+        return;
+    if (app->joined)
         release(app);
+    else
+        over(app); // it never had a claim
 }
 
 static void leave(struct app *app)
@@ -216,7 +220,7 @@ static void fail(struct app *app, int exit_code, const char *text)
 {
     fprintf(stderr, "error: %s\n", text);
     app->exit_code = exit_code;
-    over(app);
+    drain(app); // what is paid for is kept, and Kafka is left as it wants to be
 }
 
 // ------------------------------------------------------------------------------- events
