@@ -656,6 +656,24 @@ static void test_fenced(void **state)
     assert_int_equal(two->fatal, 0);
 }
 
+// A process that ends at once; the next one finds nothing lost.
+static void test_free_without_close(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0], *two = &bench->members[1];
+    member_start(bench, one, true);
+    produce_many(one, 100);
+    wait_messages(bench, 100);
+    produce(one, TOPIC_RESULTS, "unreported", 1);
+    kafka_free(one->kafka);
+    one->kafka = NULL;
+    int revokes = one->revokes;
+    two->start = BROKER_START_FIRST;
+    member_start(bench, two, true);
+    wait_messages(bench, 200); // when the group has noticed
+    assert_int_equal(one->revokes, revokes);
+}
+
 static void test_bad_property(void **state)
 {
     struct bench *bench = *state;
@@ -800,6 +818,7 @@ int main(void)
         TEST(test_out_of_range),
         TEST(test_stopped),
         TEST(test_large_dead_letter),
+        TEST(test_free_without_close),
         TEST(test_bad_property),
         TEST(test_check),
         TEST(test_send),

@@ -28,10 +28,11 @@ struct kafka_stats {
 void kafka_stats(const struct kafka *kafka, struct kafka_stats *out);
 
 // Leaves the group and flushes the producer, side by side. Events (BROKER_REVOKED, _DELIVERED) go
-// on until `closed`. Where `clean` is false the process has to end by _exit.
+// on until `closed`.
 void kafka_close(struct kafka *kafka, uint64_t deadline_ms,
                  void (*closed)(void *context, bool clean), void *context);
-// After `closed`; its handles close in the loop's next turns. NULL is fine.
+// After `closed`, or in place of it where the process ends at once (kafka_in.h); its handles close
+// in the loop's next turns. NULL is fine.
 void kafka_free(struct kafka *kafka);
 
 #endif

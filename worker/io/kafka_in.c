@@ -658,7 +658,13 @@ void kafka_in_free(struct kafka_in *in)
 {
     if (!in)
         return;
-    CHECK(in->closing == CLOSED || in->closing == ABANDONED);
+    kafka_queue_close(in->queue);
+    in->queue = NULL;
+    if (in->closing == OPEN || in->closing == LEAVING) {
+        in->closing = ABANDONED;
+        if (in->asking == 0)
+            rd_kafka_destroy_flags(in->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
     if (in->asking > 0)
         return; // a thread still works for it
     uv_close((uv_handle_t *)&in->retry, on_handle_closed);

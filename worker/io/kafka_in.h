@@ -53,11 +53,12 @@ void kafka_in_stats(const struct kafka_in *in, struct kafka_in_stats *out);
 
 // Leaves the group: BROKER_REVOKED for what is held, the stored offsets committed, the client
 // destroyed. `closed` is called once, at the latest after `deadline_ms`; then `clean` says whether
-// all that was done. A closed intake is freed by kafka_in_free; one that was not closed cleanly is
-// left behind by it, with its threads, because librdkafka cannot be stopped then: the process has
-// to end by _exit, since exit would wait for them.
+// all that was done.
 void kafka_in_close(struct kafka_in *in, uint64_t deadline_ms,
                     void (*closed)(void *context, bool clean), void *context);
+// For a process that ends. Without a clean close the group is not left (it finds out by the session
+// timeout) and stored offsets are not committed; what a thread still works at is left behind. No
+// event follows. Not from inside an event. NULL is fine.
 void kafka_in_free(struct kafka_in *in);
 
 #endif

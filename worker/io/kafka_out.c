@@ -281,8 +281,11 @@ void kafka_out_free(struct kafka_out *out)
 {
     if (!out)
         return;
-    CHECK(out->closing == CLOSED || out->closing == ABANDONED);
-    if (out->closing == ABANDONED)
+    kafka_queue_close(out->queue);
+    out->queue = NULL;
+    if (out->closing == OPEN || out->closing == FLUSHING)
+        rd_kafka_destroy(out->client);
+    else if (out->closing != CLOSED)
         return; // a thread still works for it
     uv_close((uv_handle_t *)&out->report, on_handle_closed);
     uv_close((uv_handle_t *)&out->closer, on_handle_closed);

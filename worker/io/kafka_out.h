@@ -33,6 +33,7 @@ int64_t kafka_out_waiting(const struct kafka_out *out);
 // `closed` as in kafka_in.h.
 void kafka_out_close(struct kafka_out *out, uint64_t deadline_ms,
                      void (*closed)(void *context, bool clean), void *context);
+// As kafka_in_free: without a close, what is queued is dropped.
 void kafka_out_free(struct kafka_out *out);
 
 // One message into a client's queue: the part that the worker and the commands share. Headers and
