@@ -62,10 +62,10 @@ static const char xai_models[] =
     "models:\n"
     "  grok-4.3:\n"
     "    provider: xai\n"
-    "    context_tokens: 1000000\n"
+    "    context_tokens: 200000\n" // above that the price doubles
     "    max_output_tokens: 8192\n"
     "    limits: {rpm: 480, tpm: 4000000, in_flight: 50}\n"
-    "    reasoning: {parameter: reasoning_effort}\n"
+    "    reasoning: {parameter: reasoning_effort, map: {reasoning: high, non-reasoning: none}}\n"
     "    price: {per_1m: {input: 1.25, cached: 0.2, output: 2.5}, since: 2026-11-01}\n"
     "routes: {default: [grok-4.3]}\n";
 
