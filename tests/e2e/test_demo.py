@@ -12,6 +12,7 @@ import uuid
 import pytest
 
 from rig.common import PATIENCE, ROOT, clean_env, wait_until
+from rig.program import KEY
 
 DOCUMENTS = sorted(path.name for path in (ROOT / "tests" / "data" / "demo").iterdir())
 TEXTLESS = "scan-without-text.txt"
@@ -131,6 +132,18 @@ def test_the_demo_pays_for_nothing_without_being_told(demo):
     assert re.search(r"that is about 0\.\d+ USD", out)
     assert "needs --yes" in out
     assert "== " not in out and "xai-0123456789abcdef" not in out
+
+
+@pytest.mark.modelsim("--key", KEY)
+def test_the_demo_uses_the_api_of_an_env_file(demo, modelsim, tmp_path):
+    env_file = tmp_path / ".env"
+    env_file.write_text(f'GROK_API_KEY={KEY}\nGROK_BASE_URL="{modelsim.base_url}"\n')
+    status, out = demo.run("--yes", "--env-file", env_file, ROOT / "tests" / "data" / "demo" / "office-lease.md")
+    assert status == 0, out
+    assert "the real API" in section(out, "Start")
+    assert [call["outcome"] for call in modelsim.bill()["calls"]] == ["answered"]
+    assert KEY not in out
+    demo.check_nothing_is_left()
 
 
 def test_the_demo_says_what_it_cannot_read(demo):
