@@ -129,7 +129,7 @@ static void supersede_older(struct db *db, const struct db_claim *claim)
     for (size_t i = 0; i < db->jobs_count; i++) {
         struct db_job *job = &db->jobs[i];
         if (same_name(job, claim->tenant, claim->batch, claim->id) &&
-            job->revision < claim->revision && job->outcomes == 0)
+            job->revision < claim->revision && job->outcomes == 0 && job->stop == STOP_NONE)
             job->stop = STOP_SUPERSEDED;
     }
 }
@@ -154,7 +154,8 @@ static struct db_job *insert_job(struct db *db, const struct db_claim *claim)
 // What makes taking over another worker's claim safe (DESIGN.md, rule 1).
 static bool can_take_over(const struct db *db, int64_t from, int64_t taker, int64_t now_ms)
 {
-    return !has_lease(db, from, now_ms) && now_ms - db->started_ms >= DB_LEASE_MS &&
+    return has_lease(db, taker, now_ms) && !has_lease(db, from, now_ms) &&
+           now_ms - db->started_ms >= DB_LEASE_MS &&
            now_ms - worker_of(db, taker)->unbroken_since_ms >= DB_LEASE_MS;
 }
 
@@ -168,6 +169,16 @@ static void doubt_sent_attempts(struct db *db, int64_t job_no)
         attempt->source = COST_IN_DOUBT;
         attempt->cost_picousd = -1;
     }
+}
+
+static int by_number(const void *left, const void *right)
+{
+    const struct saved_attempt *a = left, *b = right;
+    if (a->plan_no != b->plan_no)
+        return a->plan_no < b->plan_no ? -1 : 1;
+    if (a->call_no != b->call_no)
+        return a->call_no < b->call_no ? -1 : 1;
+    return a->attempt_no < b->attempt_no ? -1 : a->attempt_no > b->attempt_no;
 }
 
 static void reply_saved(const struct db *db, const struct db_job *job, struct claim_reply *out)
@@ -200,6 +211,7 @@ static void reply_saved(const struct db *db, const struct db_job *job, struct cl
                                        .code = own_strdup(attempt->code),
                                        .answer = own_strdup(attempt->answer)};
     }
+    qsort(out->attempts, out->attempt_count, sizeof(*out->attempts), by_number);
 }
 
 static void take(struct db *db, struct db_job *job, int64_t worker, int64_t serial)
@@ -214,7 +226,7 @@ static enum claim_verdict claim_existing(struct db *db, int64_t worker, int64_t 
                                          const struct db_claim *claim, struct db_job *job)
 {
     if (memcmp(job->content_hash, claim->content_hash, 32) != 0)
-        return CLAIM_CONFLICT;
+        return newest(db, claim)->revision > claim->revision ? CLAIM_STALE : CLAIM_CONFLICT;
     if (job->outcomes > 0)
         return CLAIM_FINISHED;
     if (job->worker == worker && job->serial == claim->serial)
@@ -249,7 +261,7 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
         job = insert_job(db, claim);
     }
     out->verdict = claim_existing(db, worker, now_ms, claim, job);
-    if (out->verdict == CLAIM_CONFLICT)
+    if (out->verdict == CLAIM_CONFLICT || out->verdict == CLAIM_STALE)
         return;
     out->job_no = job->job_no;
     out->epoch = job->epoch;
@@ -311,17 +323,20 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
     *out_stop = STOP_NONE;
     struct db_attempt *attempt =
         find_attempt(db, request->job_no, request->plan_no, request->call_no, request->attempt_no);
-    bool mine = job->worker == worker && job->epoch == request->epoch;
+    bool mine = job->worker == worker && job->epoch == request->epoch && job->outcomes == 0;
     if (!mine && !db->switches.no_fence)
         return INTENT_FENCED;
-    if (attempt && attempt->worker == worker && attempt->epoch == request->epoch)
+    if (!has_lease(db, worker, now_ms) && !db->switches.no_fence)
+        return INTENT_NO_LEASE;
+    if (attempt && attempt->worker == worker && attempt->epoch == request->epoch &&
+        attempt->outcome == ATTEMPT_SENT)
         return INTENT_GO; // applied before, and its answer was lost
     if (job->stop != STOP_NONE) {
         *out_stop = job->stop;
         return INTENT_STOPPED;
     }
-    if (!has_lease(db, worker, now_ms) && !db->switches.no_fence)
-        return INTENT_NO_LEASE;
+    if (attempt && !db->switches.no_fence)
+        return INTENT_FENCED;
     insert_plan(db, request);
     if (db->switches.no_write_ahead || attempt)
         return INTENT_GO;
@@ -357,6 +372,8 @@ static void record_attempt(struct db *db, int64_t worker, const struct record_re
                                        .epoch = request->epoch,
                                        .worker = worker};
     }
+    if (attempt->outcome != ATTEMPT_SENT && attempt->outcome != ATTEMPT_IN_DOUBT)
+        return; // it has its end
     free(attempt->code);
     free(attempt->answer);
     attempt->outcome = result->outcome;
@@ -401,14 +418,25 @@ static void store_outcome(struct db *db, struct db_job *job, int64_t worker, int
     if (request->outcome->announce) {
         struct db_letter *letter = add_letter(db, ANNOUNCE_RESULT, now_ms);
         letter->key = own_strdup(job->id);
+        letter->job_no = job->job_no;
         out_letters[(*out_count)++] = letter->id;
     }
     if (request->outcome->dead_letter) {
         struct db_letter *letter = add_letter(db, ANNOUNCE_DEAD_LETTER, now_ms);
         letter->key = own_strdup(job->id);
+        letter->job_no = job->job_no;
         letter->code = own_strdup(request->outcome->error_code);
         out_letters[(*out_count)++] = letter->id;
     }
+}
+
+// An outcome that is recorded again (its answer was lost): what is still to be said of it.
+static void list_unannounced(const struct db *db, const struct db_job *job, int64_t *out_letters,
+                             size_t *out_count)
+{
+    for (size_t i = 0; i < db->letters_count; i++)
+        if (db->letters[i].job_no == job->job_no && !db->letters[i].announced && *out_count < 2)
+            out_letters[(*out_count)++] = db->letters[i].id;
 }
 
 enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
@@ -424,10 +452,12 @@ enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
     if (!request->outcome)
         return RECORD_DONE;
     bool mine = job->worker == worker && job->epoch == request->epoch;
-    if (job->outcomes > 0 && !db->switches.no_idempotence)
-        return job->outcome_worker == worker && job->outcome_epoch == request->epoch
-                   ? RECORD_DONE
-                   : RECORD_FENCED;
+    if (job->outcomes > 0 && !db->switches.no_idempotence) {
+        if (job->outcome_worker != worker || job->outcome_epoch != request->epoch)
+            return RECORD_FENCED;
+        list_unannounced(db, job, out_letters, out_count);
+        return RECORD_DONE;
+    }
     if (!mine && !db->switches.no_fence)
         return RECORD_FENCED;
     store_outcome(db, job, worker, now_ms, request, out_letters, out_count);

@@ -60,6 +60,7 @@ struct db_part {
 struct db_letter { // a dead letter, an outbox row or a message for later
     int64_t id;
     enum announcement_kind kind;
+    int64_t job_no; // 0: of no job
     bool later;
     char *key, *value, *code;
     int32_t partition; // -1: of a job

@@ -92,7 +92,7 @@ enum attempt_outcome {
     ATTEMPT_CANCELLED,
 };
 
-// What earlier runs of the job left behind, oldest first.
+// What earlier runs of the job left behind, by plan, call and attempt.
 struct saved_attempt {
     int32_t plan_no, call_no, attempt_no;
     enum attempt_outcome outcome;

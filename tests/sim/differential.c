@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: Apache-2.0
+// Holds the simulated database against PostgreSQL: random sequences of the store's operations, by
+// two workers, with duplicates, requests that are applied twice (a lost commit answer), ended
+// leases and takeovers, go through tests/sim/db.c and through io/store.c with the program's own
+// SQL; every answer and the tables at the end have to be the same.
+//   differential --sequences 2000 [--first SEED]
+// The server: $PRECIS_TEST_DSN, else one that tools/pg starts.
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/own.h"
+#include "base/rng.h"
+#include "core/spec.h"
+#include "core/text.h"
+#include "db.h"
+#include "../edge/edge_pg.h"
+#include "io/migrate.h"
+#include "io/pg_query.h"
+#include "io/store.h"
+
+#define WORKERS     2
+#define NAMES       3
+#define OPS         24
+#define NOW_MS      INT64_C(10000000) // the model's clock stands still; leases are moved by hand
+#define LONG_AGO_MS INT64_C(1000000)
+
+// What one of the two said, flat.
+struct answer {
+    int kind;
+    int verdict, stop;
+    int64_t job_no, epoch, crashes;
+    size_t plans, parts, attempts, letters;
+    char detail[400];
+};
+
+struct real_worker {
+    struct store *store;
+    bool up, answered;
+    bool moved; // its unbroken_since was moved by hand: the next renewal calls that broken
+    struct answer answer;
+    int64_t real_id, model_id;
+};
+
+struct claimed {
+    int64_t real_no, model_no;
+    int32_t epoch;
+    int worker;
+};
+
+struct test {
+    uint64_t seed;
+    int step;
+    struct rng rng;
+    uv_loop_t loop;
+    struct edge_pg pg;
+    struct pg_session *sql;
+    struct real_worker workers[WORKERS];
+    struct db db;
+    int64_t serial;
+    char tenant[40];
+    struct claimed held[64]; // claims that somebody had, oldest first
+    size_t held_count;
+    int64_t numbers[512][2]; // real and model numbers of the same job
+    size_t number_count;
+};
+
+static int64_t range(struct test *test, int64_t low, int64_t high)
+{
+    return low + (int64_t)rng_below(&test->rng, (uint64_t)(high - low + 1));
+}
+
+// ------------------------------------------------------------------------------- the real one
+
+static void describe_claim(const struct claim_reply *reply, struct answer *out)
+{
+    out->verdict = (int)reply->verdict;
+    out->job_no = reply->job_no;
+    if (reply->verdict != CLAIM_MINE)
+        return; // the rest means nothing
+    out->stop = (int)reply->stop;
+    out->epoch = reply->epoch;
+    out->crashes = reply->crashes;
+    out->plans = reply->plan_count;
+    out->parts = reply->part_count;
+    out->attempts = reply->attempt_count;
+    size_t len = 0;
+    for (size_t i = 0; i < reply->attempt_count && len < sizeof(out->detail) - 40; i++)
+        len += (size_t)snprintf(out->detail + len, sizeof(out->detail) - len, "%d.%d.%d=%s ",
+                                reply->attempts[i].plan_no, reply->attempts[i].call_no,
+                                reply->attempts[i].attempt_no,
+                                attempt_outcome_name(reply->attempts[i].outcome));
+}
+
+static void on_event(void *context, const struct store_event *event)
+{
+    struct real_worker *worker = context;
+    struct answer *answer = &worker->answer;
+    if (event->kind == STORE_UP) {
+        worker->up = true;
+        return;
+    }
+    *answer = (struct answer){.kind = (int)event->kind};
+    if (event->kind == STORE_CLAIMED) {
+        describe_claim(event->u.claimed, answer);
+        claim_reply_deinit(event->u.claimed);
+    } else if (event->kind == STORE_INTENDED) {
+        answer->verdict = (int)event->u.intended.verdict;
+        answer->stop = (int)event->u.intended.stop;
+    } else if (event->kind == STORE_RECORDED) {
+        answer->verdict = (int)event->u.recorded.verdict;
+        answer->letters = event->u.recorded.announcement_count;
+    } else if (event->kind == STORE_LOOKED_UP) {
+        answer->verdict = (int)event->u.looked_up.verdict;
+    } else if (event->kind == STORE_BURIED) {
+        answer->letters = event->u.buried.announcement != NULL;
+    } else if (event->kind == STORE_SUSPECTED) {
+        answer->verdict = event->u.suspected.times;
+    } else if (event->kind == STORE_RENEWED) {
+        answer->verdict = event->u.renewed.broken;
+    } else if (event->kind == STORE_PARTITION) {
+        answer->verdict = event->u.partition->unclean;
+    }
+    worker->answered = true;
+}
+
+static void on_refused(void *context, const char *text)
+{
+    (void)context;
+    fail_msg("the store refuses: %s", text);
+}
+
+static void await(struct test *test, const bool *flag)
+{
+    uint64_t until = uv_hrtime() + UINT64_C(20000000000);
+    while (!*flag && uv_hrtime() < until)
+        uv_run(&test->loop, UV_RUN_ONCE);
+    if (!*flag)
+        fail_msg("seed %" PRIu64 " step %d: no answer in 20 s", test->seed, test->step);
+}
+
+static void start_worker(struct test *test, int index)
+{
+    struct real_worker *worker = &test->workers[index];
+    char name[20];
+    snprintf(name, sizeof(name), "w%d", index);
+    struct store_options options = {
+        .database = test->pg.dsn,
+        .worker = name,
+        .group = "g",
+        .context = worker,
+        .on_event = on_event,
+        .on_refused = on_refused,
+    };
+    worker->store = store_new(&test->loop, &options);
+    await(test, &worker->up);
+    worker->real_id = store_worker_id(worker->store);
+}
+
+// A statement about one worker's row.
+static void change_worker(struct test *test, int index, const char *what)
+{
+    char sql[300];
+    snprintf(sql, sizeof(sql), "update precis_data.workers set %s where id = %" PRId64, what,
+             test->workers[index].real_id);
+    struct pg_error error;
+    if (!pg_query(test->sql, sql, NULL, 0, NULL, &error))
+        fail_msg("%s", error.text);
+}
+
+static int64_t ask_number(struct test *test, const char *sql)
+{
+    struct pg_error error;
+    struct pg_rows *rows = NULL;
+    if (!pg_query(test->sql, sql, NULL, 0, &rows, &error))
+        fail_msg("%s: %s", sql, error.text);
+    const char *text = pg_rows_count(rows) ? pg_rows_get(rows, 0, 0) : NULL;
+    int64_t number = text ? strtoll(text, NULL, 10) : -1;
+    pg_rows_free(rows);
+    return number;
+}
+
+// ------------------------------------------------------------------------------- comparing
+
+static void compare(struct test *test, const char *what, const struct answer *real,
+                    const struct answer *model)
+{
+    if (real->verdict == model->verdict && real->stop == model->stop &&
+        real->epoch == model->epoch && real->crashes == model->crashes &&
+        real->plans == model->plans && real->parts == model->parts &&
+        real->attempts == model->attempts && real->letters == model->letters &&
+        strcmp(real->detail, model->detail) == 0)
+        return;
+    fail_msg("seed %" PRIu64 " step %d, %s: PostgreSQL says verdict %d stop %d epoch %" PRId64
+             " crashes %" PRId64 " plans %zu parts %zu attempts %zu letters %zu [%s]; the model "
+             "%d %d %" PRId64 " %" PRId64 " %zu %zu %zu %zu [%s]",
+             test->seed, test->step, what, real->verdict, real->stop, real->epoch, real->crashes,
+             real->plans, real->parts, real->attempts, real->letters, real->detail, model->verdict,
+             model->stop, model->epoch, model->crashes, model->plans, model->parts, model->attempts,
+             model->letters, model->detail);
+}
+
+static void pair_numbers(struct test *test, int64_t real, int64_t model)
+{
+    for (size_t i = 0; i < test->number_count; i++)
+        if (test->numbers[i][1] == model) {
+            assert_int_equal(test->numbers[i][0], real);
+            return;
+        }
+    test->numbers[test->number_count][0] = real;
+    test->numbers[test->number_count++][1] = model;
+}
+
+// ------------------------------------------------------------------------------- operations
+
+static void op_claim(struct test *test)
+{
+    int index = (int)range(test, 0, WORKERS - 1);
+    struct real_worker *worker = &test->workers[index];
+    char id[20], text[40];
+    int content = (int)range(test, 0, 9) == 0;
+    snprintf(id, sizeof(id), "job-%d", (int)range(test, 1, NAMES));
+    struct job_spec spec;
+    job_spec_init(&spec);
+    spec.tenant = own_strdup(test->tenant);
+    spec.batch = own_strdup("b");
+    spec.id = own_strdup(id);
+    spec.revision = range(test, 0, 7) == 0 ? range(test, 1, 2) : 0;
+    spec.labels_json = own_strdup("{}");
+    spec.model = own_strdup("m");
+    spec.document = DOCUMENT_TEXT;
+    snprintf(text, sizeof(text), "text %d", content);
+    spec.text = own_strdup(text);
+    spec.text_len = strlen(text);
+    text_sha256_hex(text, strlen(text), spec.document_sha256);
+    spec.content_hash[0] = (unsigned char)content;
+    spec.spec_json = own_strdup("{}");
+    int64_t serial = ++test->serial;
+    int64_t offset = range(test, 0, 50);
+    int times = range(test, 0, 4) == 0 ? 2 : 1; // twice: the first answer was lost
+    struct answer model = {0};
+    for (int i = 0; i < times; i++) {
+        struct claim_request request = {.owner = {1, 1},
+                                        .serial = serial,
+                                        .spec = &spec,
+                                        .topic = test->tenant,
+                                        .offset = offset,
+                                        .submitted_at_ms = 1};
+        worker->answered = false;
+        store_ops_pg()->claim(worker->store, &request);
+        await(test, &worker->answered);
+        struct db_claim claim = {.tenant = spec.tenant,
+                                 .batch = spec.batch,
+                                 .id = spec.id,
+                                 .revision = spec.revision,
+                                 .content_hash = spec.content_hash,
+                                 .spec_json = spec.spec_json,
+                                 .document_sha256 = spec.document_sha256,
+                                 .document_text = spec.text,
+                                 .serial = serial,
+                                 .offset = offset};
+        struct claim_reply reply;
+        db_claim(&test->db, worker->model_id, NOW_MS, &claim, &reply);
+        model = (struct answer){0};
+        describe_claim(&reply, &model);
+        claim_reply_deinit(&reply);
+        compare(test, "claim", &worker->answer, &model);
+    }
+    job_spec_deinit(&spec);
+    if (model.job_no)
+        pair_numbers(test, worker->answer.job_no, model.job_no);
+    if (model.verdict == CLAIM_MINE && test->held_count < 64)
+        test->held[test->held_count++] =
+            (struct claimed){worker->answer.job_no, model.job_no, (int32_t)model.epoch, index};
+}
+
+static const struct claimed *some_claim(struct test *test)
+{
+    return test->held_count ? &test->held[range(test, 0, (int64_t)test->held_count - 1)] : NULL;
+}
+
+static void op_intend(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held)
+        return;
+    struct real_worker *worker = &test->workers[held->worker];
+    struct plan_row plan = {1, "m", "p", "00", "[]"};
+    int64_t call = range(test, 1, 2), attempt = range(test, 1, 3);
+    struct intent_request request = {.owner = {1, 1},
+                                     .job_no = held->real_no,
+                                     .epoch = held->epoch,
+                                     .plan_no = 1,
+                                     .call_no = (int32_t)call,
+                                     .attempt_no = (int32_t)attempt,
+                                     .provider = "p",
+                                     .model = "m",
+                                     .key_name = "k",
+                                     .reasoning_mode = "auto",
+                                     .price_version = "v",
+                                     .at_most_picousd = 100,
+                                     .plan = &plan};
+    int times = range(test, 0, 3) == 0 ? 2 : 1;
+    for (int i = 0; i < times; i++) {
+        request.job_no = held->real_no;
+        worker->answered = false;
+        store_ops_pg()->intend(worker->store, &request);
+        await(test, &worker->answered);
+        struct answer model = {0};
+        enum job_stop stop;
+        request.job_no = held->model_no;
+        model.verdict = (int)db_intend(&test->db, worker->model_id, NOW_MS, &request, &stop);
+        model.stop = (int)stop;
+        compare(test, "intend", &worker->answer, &model);
+    }
+}
+
+static void op_record(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held)
+        return;
+    struct real_worker *worker = &test->workers[held->worker];
+    static const enum attempt_outcome outcomes[] = {ATTEMPT_OK, ATTEMPT_FAILED, ATTEMPT_IN_DOUBT,
+                                                    ATTEMPT_THROTTLED};
+    struct attempt_result attempt = {.plan_no = 1,
+                                     .call_no = (int32_t)range(test, 1, 2),
+                                     .attempt_no = (int32_t)range(test, 1, 3),
+                                     .outcome = outcomes[range(test, 0, 3)],
+                                     .cost_picousd = 7,
+                                     .cost_source = COST_EXACT,
+                                     .cost_reported_picousd = -1,
+                                     .started_at_ms = 1,
+                                     .ttft_ms = -1};
+    if (attempt.outcome == ATTEMPT_IN_DOUBT) {
+        attempt.cost_picousd = -1;
+        attempt.at_most_picousd = 100;
+        attempt.cost_source = COST_IN_DOUBT;
+    }
+    struct part_row part = {1, attempt.call_no, "m", 0, 5, "answer"};
+    struct summary_row summary = {.summary = "s", .output_json = "{}"};
+    struct message message = {.topic = test->tenant,
+                              .offset = range(test, 100, 200),
+                              .value = "v",
+                              .value_len = 1,
+                              .timestamp_ms = 5};
+    struct outcome_row outcome = {.announce = true};
+    bool failed = range(test, 0, 2) == 0;
+    outcome.state = failed ? JOB_FAILED : JOB_DONE;
+    if (failed) {
+        outcome.error_code = "x";
+        outcome.error = "y";
+        outcome.suggestion = "z";
+        outcome.dead_letter = &message;
+    } else {
+        outcome.summary = &summary;
+    }
+    struct record_request request = {.owner = {1, 1}, .epoch = held->epoch};
+    request.attempt = range(test, 0, 3) ? &attempt : NULL;
+    request.part = range(test, 0, 2) ? NULL : &part;
+    request.outcome = range(test, 0, 3) ? NULL : &outcome;
+    if (!request.attempt && !request.part && !request.outcome)
+        return;
+    int times = range(test, 0, 3) == 0 ? 2 : 1;
+    for (int i = 0; i < times; i++) {
+        request.job_no = held->real_no;
+        worker->answered = false;
+        store_ops_pg()->record(worker->store, &request);
+        await(test, &worker->answered);
+        struct answer model = {0};
+        int64_t letters[2];
+        request.job_no = held->model_no;
+        model.verdict =
+            (int)db_record(&test->db, worker->model_id, NOW_MS, &request, letters, &model.letters);
+        compare(test, "record", &worker->answer, &model);
+    }
+}
+
+static void op_look_up(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held)
+        return;
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    worker->answered = false;
+    store_ops_pg()->look_up(worker->store, (struct slot_id){1, 1}, held->real_no);
+    await(test, &worker->answered);
+    struct answer model = {
+        .verdict = (int)db_look_up(&test->db, worker->model_id, NOW_MS, held->model_no)};
+    compare(test, "look_up", &worker->answer, &model);
+}
+
+static void op_renew(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    worker->answered = false;
+    store_ops_pg()->renew(worker->store);
+    await(test, &worker->answered);
+    struct answer model = {.verdict = db_renew(&test->db, worker->model_id, NOW_MS)};
+    if (!worker->moved)
+        compare(test, "renew", &worker->answer, &model);
+    worker->moved = false;
+}
+
+static void op_lease_ends(struct test *test)
+{
+    int index = (int)range(test, 0, WORKERS - 1);
+    change_worker(test, index, "lease_until = clock_timestamp() - interval '1 s'");
+    test->db.workers[test->workers[index].model_id - 1].lease_until_ms = NOW_MS - 1000;
+}
+
+static void op_time_passes(struct test *test)
+{
+    int index = (int)range(test, 0, WORKERS - 1);
+    change_worker(test, index, "unbroken_since = clock_timestamp() - interval '1 h'");
+    test->db.workers[test->workers[index].model_id - 1].unbroken_since_ms = LONG_AGO_MS;
+    test->workers[index].moved = true;
+}
+
+static void op_cancel(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held || test->db.jobs[held->model_no - 1].outcomes > 0)
+        return;
+    char sql[200];
+    snprintf(sql, sizeof(sql),
+             "update precis_data.claims set stop = 'cancelled' where job_no = %" PRId64,
+             held->real_no);
+    struct pg_error error;
+    if (!pg_query(test->sql, sql, NULL, 0, NULL, &error))
+        fail_msg("%s", error.text);
+    test->db.jobs[held->model_no - 1].stop = STOP_CANCELLED;
+}
+
+static void op_bury(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    struct message message = {.topic = test->tenant,
+                              .offset = range(test, 300, 304),
+                              .value = "v",
+                              .value_len = 1,
+                              .timestamp_ms = 5};
+    struct failure failure;
+    failure_set(&failure, ERR_BAD_MESSAGE, "bad");
+    struct bury_request request = {
+        .owner = {1, 1}, .kind = BURY_DEAD, .message = &message, .failure = &failure};
+    worker->answered = false;
+    store_ops_pg()->bury(worker->store, &request);
+    await(test, &worker->answered);
+    struct answer model = {.letters = db_bury(&test->db, NOW_MS, &request) != 0};
+    compare(test, "bury", &worker->answer, &model);
+}
+
+static void op_suspect(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    int64_t offset = range(test, 0, 3);
+    worker->answered = false;
+    store_ops_pg()->suspect(worker->store, test->tenant, 0, offset);
+    await(test, &worker->answered);
+    struct answer model = {.verdict = db_suspect(&test->db, test->tenant, 0, offset)};
+    compare(test, "suspect", &worker->answer, &model);
+}
+
+static void op_partition(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    struct partition_reply reply;
+    worker->answered = false;
+    store_ops_pg()->partition_begin(worker->store, test->tenant, 0);
+    await(test, &worker->answered);
+    db_partition_begin(&test->db, worker->model_id, test->tenant, 0, &reply);
+    struct answer model = {.verdict = reply.unclean};
+    free(reply.topic);
+    compare(test, "partition_begin", &worker->answer, &model);
+    if (range(test, 0, 1)) {
+        store_ops_pg()->partition_clean(worker->store, test->tenant, 0);
+        db_partition_clean(&test->db, worker->model_id, test->tenant, 0);
+        worker->answered = false; // it has no answer: renewing comes after it
+        store_ops_pg()->renew(worker->store);
+        await(test, &worker->answered);
+        worker->moved = false;
+        db_renew(&test->db, worker->model_id, NOW_MS);
+    }
+}
+
+// ------------------------------------------------------------------------------- a sequence
+
+static void compare_tables(struct test *test)
+{
+    char sql[600];
+    for (size_t i = 0; i < test->number_count; i++) {
+        const struct db_job *job = &test->db.jobs[test->numbers[i][1] - 1];
+        int64_t real_no = test->numbers[i][0];
+        int64_t cost = 0, doubts = 0, sent = 0;
+        for (size_t a = 0; a < test->db.attempts_count; a++) {
+            const struct db_attempt *attempt = &test->db.attempts[a];
+            if (attempt->job_no != job->job_no)
+                continue;
+            cost += attempt->cost_picousd > 0 ? attempt->cost_picousd : 0;
+            doubts += attempt->outcome == ATTEMPT_IN_DOUBT;
+            sent += attempt->outcome == ATTEMPT_SENT;
+        }
+        snprintf(sql, sizeof(sql),
+                 "select coalesce(sum(cost_picousd), 0) * 10000 + 100 * count(*) filter (where "
+                 "outcome = 'in_doubt') + count(*) filter (where outcome = 'sent') from "
+                 "precis_data.attempts where job_no = %" PRId64,
+                 real_no);
+        int64_t real = ask_number(test, sql);
+        if (real != cost * 10000 + doubts * 100 + sent)
+            fail_msg("seed %" PRIu64 ": the ledger of job %" PRId64 " is %" PRId64
+                     ", the model's %" PRId64,
+                     test->seed, real_no, real, cost * 10000 + doubts * 100 + sent);
+        snprintf(sql, sizeof(sql),
+                 "select count(*) from precis_data.outcomes where job_no = %" PRId64, real_no);
+        assert_int_equal(ask_number(test, sql), job->outcomes);
+    }
+}
+
+static void begin_sequence(struct test *test, uint64_t seed)
+{
+    test->seed = seed;
+    test->step = 0;
+    rng_init(&test->rng, seed * 7919 + 1);
+    test->held_count = test->number_count = 0;
+    snprintf(test->tenant, sizeof(test->tenant), "t%" PRIu64 "-%d", seed, (int)getpid());
+    db_init(&test->db, NOW_MS);
+    for (int w = 0; w < WORKERS; w++) {
+        change_worker(test, w,
+                      "lease_until = clock_timestamp() + interval '15 s', unbroken_since "
+                      "= clock_timestamp() - interval '1 h'");
+        test->workers[w].model_id = db_register(&test->db, NOW_MS);
+        test->db.workers[w].unbroken_since_ms = LONG_AGO_MS;
+        test->workers[w].moved = true;
+    }
+}
+
+static void run_sequence(struct test *test, uint64_t seed)
+{
+    static void (*const ops[])(struct test *) = {
+        op_claim,       op_claim,  op_claim,  op_claim,   op_intend,    op_intend, op_intend,
+        op_record,      op_record, op_record, op_record,  op_look_up,   op_renew,  op_lease_ends,
+        op_time_passes, op_cancel, op_bury,   op_suspect, op_partition,
+    };
+    begin_sequence(test, seed);
+    for (test->step = 1; test->step <= OPS; test->step++)
+        ops[range(test, 0, (int64_t)(sizeof(ops) / sizeof(ops[0])) - 1)](test);
+    compare_tables(test);
+    db_deinit(&test->db);
+}
+
+static void tell_nobody(void *context, const char *line)
+{
+    (void)context;
+    (void)line;
+}
+
+static uint64_t sequences = 2000, first = 1;
+
+static void test_differential(void **state)
+{
+    (void)state;
+    struct test *test = own_alloc(sizeof(*test));
+    struct pg_error error;
+    edge_pg_init(&test->pg);
+    assert_true(migrate_up(test->pg.dsn, tell_nobody, NULL, &error));
+    test->sql = pg_session_open(test->pg.dsn, "differential", &error);
+    assert_non_null(test->sql);
+    uv_loop_init(&test->loop);
+    for (int w = 0; w < WORKERS; w++)
+        start_worker(test, w);
+    // Takeovers need a server that has run for one lease.
+    while (ask_number(test, "select extract(epoch from clock_timestamp() - "
+                            "pg_postmaster_start_time())::integer") < 16)
+        usleep(200000);
+    uint64_t begin = uv_hrtime();
+    for (uint64_t i = 0; i < sequences; i++)
+        run_sequence(test, first + i);
+    printf("%" PRIu64 " sequences of %d operations agree, %.1f s\n", sequences, OPS,
+           (double)(uv_hrtime() - begin) / 1e9);
+    for (int w = 0; w < WORKERS; w++)
+        store_free(test->workers[w].store);
+    uv_run(&test->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&test->loop);
+    pg_session_close(test->sql);
+    edge_pg_deinit(&test->pg);
+    free(test);
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--sequences") == 0)
+            sequences = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--first") == 0)
+            first = strtoull(argv[i + 1], NULL, 10);
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_differential)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
