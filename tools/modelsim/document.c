@@ -127,7 +127,7 @@ static void drop_repeated(struct sentences *sentences)
 
 static bool looks_like_parts(const struct fenced *document)
 {
-    return document->len > 0 && memmem(document->at, document->len, "\"summary\"", 9) &&
+    return document->at && memmem(document->at, document->len, "\"summary\"", 9) &&
            memchr(document->at, '{', document->len);
 }
 
