@@ -76,12 +76,12 @@ static void revoked(struct engine *engine, const struct broker_event *event)
 
 static void stop_partition(struct engine *engine, struct partition *partition, const char *why)
 {
+    const char *go_on =
+        "run the worker with --accept-gap to go on from the earliest message that is left";
     partition->stopped = why;
     log_event(engine->options.log, LOG_LEVEL_ERROR, "partition_stopped",
               LOG_TEXT("topic", partition->topic), LOG_NUMBER("partition", partition->number),
-              LOG_TEXT("reason", why),
-              LOG_TEXT("suggestion", "run the worker with --accept-gap to go on from the earliest "
-                                     "message that is left"));
+              LOG_TEXT("reason", why), LOG_TEXT("suggestion", go_on));
 }
 
 // Rule 7: where reading starts.

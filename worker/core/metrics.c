@@ -111,6 +111,7 @@ void metrics_observe_ms(struct metrics *metrics, enum metric metric, const char 
     if (!metrics)
         return;
     struct series *series = get(metrics, metric, label, NULL);
+    CHECK(series->counts); // only a histogram is observed
     size_t i = 0;
     while (i < BOUNDS && value_ms > bounds_ms[i])
         i++;
