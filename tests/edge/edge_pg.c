@@ -48,16 +48,10 @@ static char *ask(const char *dsn, const char *sql)
     return answer;
 }
 
-void edge_pg_init(struct edge_pg *pg)
+static void make_database(struct edge_pg *pg)
 {
-    *pg = (struct edge_pg){0};
-    const char *given = getenv("PRECIS_TEST_DSN");
-    if (given && *given)
-        snprintf(pg->admin, sizeof(pg->admin), "%s", given);
-    else
-        start_server(pg);
     pg_params_forget_environment();
-    snprintf(pg->name, sizeof(pg->name), "precis_edge_%ld_%d", (long)getpid(), 0);
+    snprintf(pg->name, sizeof(pg->name), "precis_edge_%ld", (long)getpid());
     char sql[100];
     snprintf(sql, sizeof(sql), "create database %s", pg->name);
     free(ask(pg->admin, sql));
@@ -65,6 +59,41 @@ void edge_pg_init(struct edge_pg *pg)
     char *slash = strrchr(pg->admin, '/');
     assert_non_null(slash);
     snprintf(pg->dsn, sizeof(pg->dsn), "%.*s/%s", (int)(slash - pg->admin), pg->admin, pg->name);
+}
+
+void edge_pg_init_own(struct edge_pg *pg)
+{
+    *pg = (struct edge_pg){0};
+    start_server(pg);
+    make_database(pg);
+}
+
+void edge_pg_init(struct edge_pg *pg)
+{
+    const char *given = getenv("PRECIS_TEST_DSN");
+    if (given == NULL || *given == '\0') {
+        edge_pg_init_own(pg);
+        return;
+    }
+    *pg = (struct edge_pg){0};
+    snprintf(pg->admin, sizeof(pg->admin), "%s", given);
+    make_database(pg);
+}
+
+void edge_pg_stop(const struct edge_pg *pg, const char *mode)
+{
+    char command[400];
+    snprintf(command, sizeof(command), "'%s/tools/pg' stop '%s/pg' --mode %s", PRECIS_SOURCE_DIR,
+             pg->directory, mode);
+    assert_int_equal(system(command), 0);
+}
+
+void edge_pg_start(const struct edge_pg *pg)
+{
+    char command[400];
+    snprintf(command, sizeof(command), "'%s/tools/pg' start '%s/pg' >/dev/null", PRECIS_SOURCE_DIR,
+             pg->directory);
+    assert_int_equal(system(command), 0);
 }
 
 void edge_pg_deinit(struct edge_pg *pg)

@@ -12,6 +12,10 @@ struct edge_pg {
 };
 
 void edge_pg_init(struct edge_pg *pg);
+// On a server of its own, whatever the environment says: one that can be stopped and started.
+void edge_pg_init_own(struct edge_pg *pg);
+void edge_pg_stop(const struct edge_pg *pg, const char *mode); // fast, immediate
+void edge_pg_start(const struct edge_pg *pg);
 void edge_pg_deinit(struct edge_pg *pg);
 // The first column of the first row of a query on the test's database, for the caller to free();
 // NULL: no row, or an SQL NULL. Fails the test where the statement fails.

@@ -421,14 +421,27 @@ static void ignore_line(void *context, const char *line)
     (void)line;
 }
 
-int set_up(void **state)
+static void prepare(void)
 {
-    (void)state;
-    edge_pg_init(&test_pg);
     uv_loop_init(&test_loop);
     struct pg_error error;
     if (!migrate_up(test_pg.dsn, ignore_line, NULL, &error))
         fail_msg("%s", error.text);
+}
+
+int set_up(void **state)
+{
+    (void)state;
+    edge_pg_init(&test_pg);
+    prepare();
+    return 0;
+}
+
+int set_up_own(void **state)
+{
+    (void)state;
+    edge_pg_init_own(&test_pg);
+    prepare();
     return 0;
 }
 

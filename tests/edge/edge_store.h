@@ -87,6 +87,8 @@ struct message a_message(int64_t offset);
 struct seen *fail_job(struct worker *worker, const struct seen *claimed, int64_t offset);
 enum lookup_verdict look_up(struct worker *worker, int64_t job_no);
 int set_up(void **state);
+// On a server of the test's own, which edge_pg_stop stops.
+int set_up_own(void **state);
 int tear_down(void **state);
 
 #endif
