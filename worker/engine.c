@@ -43,7 +43,7 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     return engine;
 }
 
-static struct job *job_of_step(struct list_node *node)
+struct job *engine_job_of(struct list_node *node)
 {
     return list_item(node, struct job, in_step);
 }
@@ -54,7 +54,7 @@ void engine_free(struct engine *engine)
         return;
     for (int i = 0; i < STEP_COUNT; i++)
         for (struct list_node *node; (node = list_first(&engine->steps[i]));) {
-            struct job *job = job_of_step(node);
+            struct job *job = engine_job_of(node);
             list_remove(&job->in_queue);
             list_remove(node);
             job_free(job);
@@ -65,226 +65,6 @@ void engine_free(struct engine *engine)
     slots_deinit(&engine->jobs);
     slots_deinit(&engine->partitions);
     free(engine);
-}
-
-// ------------------------------------------------------------------------------- actions
-
-static void act_claim(struct engine *engine, struct job *job)
-{
-    const struct message *message = &job->raw->message;
-    bool requeued = message->partition < 0;
-    job->serial = ++engine->next_serial;
-    struct claim_request request = {
-        .owner = job->id,
-        .serial = job->serial,
-        .spec = job->spec,
-        .topic = requeued ? NULL : message->topic,
-        .partition = message->partition,
-        .offset = message->offset,
-        .submitted_at_ms = message->timestamp_ms,
-    };
-    engine->edges.store_ops->claim(engine->edges.store, &request);
-}
-
-static void act_intend(struct engine *engine, struct job *job)
-{
-    const struct plan *plan = &job->plan;
-    struct plan_row row = {
-        .plan_no = plan->no,
-        .model = plan->model->name,
-        .prompt_version = PROMPT_VERSION,
-        .text_sha256 = job->text_sha256,
-        .calls_json = plan->calls_json,
-    };
-    struct intent_request request = {
-        .owner = job->id,
-        .job_no = job->job_no,
-        .epoch = job->epoch,
-        .plan_no = plan->no,
-        .call_no = (int32_t)plan->cursor + 1,
-        .attempt_no = job->call.last_attempt_no + 1,
-        .provider = plan->model->provider->name,
-        .model = plan->model->name,
-        .key_name = plan->model->provider->key_name,
-        .reasoning_mode = reasoning_mode_text(job->spec->reasoning_mode),
-        .price_version = plan->model->price_version,
-        .at_most_picousd = job->call.at_most_picousd,
-        .plan = plan->stored ? NULL : &row,
-    };
-    engine->edges.store_ops->intend(engine->edges.store, &request);
-}
-
-// "tenant/batch/id/revision/n": the call's name for the provider's support and for gateways that
-// know idempotency keys.
-static void name_call(const struct job *job, struct buf *out)
-{
-    buf_printf(out, "%s/%s/%s/%" PRId64 "/%zu", job->spec->tenant, job->spec->batch, job->spec->id,
-               job->spec->revision, job->plan.cursor + 1);
-}
-
-static void act_call(struct engine *engine, struct job *job)
-{
-    const struct config_provider *provider = job->plan.model->provider;
-    struct buf bearer, key, request_id;
-    buf_init(&bearer, 0);
-    buf_init(&key, 0);
-    buf_init(&request_id, 0);
-    name_call(job, &key);
-    buf_printf(&key, "/%d/%d", job->plan.no, job->call.repaired + 2 * job->call.widened);
-    name_call(job, &request_id);
-    buf_printf(&request_id, "/%d/%d", job->plan.no, job->call.last_attempt_no);
-    struct header headers[5];
-    size_t count = 0;
-#define HEADER(header_name, text)                                                                  \
-    headers[count++] = (struct header){(header_name), (text), strlen(text)}
-    HEADER("Content-Type", "application/json");
-    HEADER("Accept", job->plan.model->stream ? "text/event-stream" : "application/json");
-    HEADER("Idempotency-Key", buf_str(&key));
-    HEADER("X-Client-Request-Id", buf_str(&request_id));
-    if (provider->key) {
-        buf_printf(&bearer, "Bearer %s", provider->key);
-        HEADER("Authorization", buf_str(&bearer));
-    }
-#undef HEADER
-    struct http_request request = {
-        .owner = job->id,
-        .serial = job->call.serial,
-        .provider = provider,
-        .url = job->call.url,
-        .headers = headers,
-        .header_count = count,
-        .body = job->call.body.data,
-        .body_len = job->call.body.len,
-    };
-    engine->edges.at_point(engine->edges.world, "before_send");
-    engine->edges.http_ops->start(engine->edges.http, &request);
-    buf_deinit(&job->call.body);
-    buf_deinit(&bearer);
-    buf_deinit(&key);
-    buf_deinit(&request_id);
-}
-
-static void count_attempt(struct engine *engine, const struct job *job)
-{
-    const struct attempt_result *attempt = &job->draft.attempt;
-    struct metrics *metrics = engine->options.metrics;
-    const char *model = job->plan.model->name;
-    metrics_add(metrics, METRIC_CALLS, model, attempt_outcome_name(attempt->outcome), 1);
-    metrics_add(metrics, METRIC_TOKENS, model, "input", attempt->usage.input_tokens);
-    metrics_add(metrics, METRIC_TOKENS, model, "cached", attempt->usage.cached_tokens);
-    metrics_add(metrics, METRIC_TOKENS, model, "output", attempt->usage.output_tokens);
-    metrics_add(metrics, METRIC_TOKENS, model, "reasoning", attempt->usage.reasoning_tokens);
-    if (attempt->cost_picousd > 0)
-        metrics_add(metrics, METRIC_COST, model, NULL, attempt->cost_picousd);
-    if (attempt->outcome == ATTEMPT_IN_DOUBT)
-        metrics_add(metrics, METRIC_CALLS_IN_DOUBT, NULL, NULL, 1);
-    if (attempt->outcome == ATTEMPT_OK)
-        metrics_observe_ms(metrics, METRIC_CALL_SECONDS, model, attempt->duration_ms);
-    else if (attempt->outcome != ATTEMPT_CANCELLED)
-        metrics_add(metrics, METRIC_RETRIES,
-                    err_class_name(err_class(job->call.answer.failure.code)), NULL, 1);
-    if (attempt->ttft_ms >= 0)
-        metrics_observe_ms(metrics, METRIC_FIRST_TOKEN_SECONDS, model, attempt->ttft_ms);
-}
-
-// What a provider says may quote a key or the document: it is redacted before it is stored.
-static void redact(const struct engine *engine, char *text, size_t bytes)
-{
-    if (!engine->options.redactor || !text[0])
-        return;
-    struct buf out;
-    buf_init(&out, 0);
-    redactor_text(engine->options.redactor, text, strlen(text), &out);
-    snprintf(text, bytes, "%s", buf_str(&out));
-    buf_deinit(&out);
-}
-
-static void act_record(struct engine *engine, struct job *job)
-{
-    struct record_draft *draft = &job->draft;
-    redact(engine, draft->error, sizeof(draft->error));
-    redact(engine, draft->outcome_error, sizeof(draft->outcome_error));
-    redact(engine, draft->outcome_suggestion, sizeof(draft->outcome_suggestion));
-    draft->outcome.announce = engine->config->kafka.topic_results != NULL;
-    struct record_request request = {
-        .owner = job->id,
-        .job_no = job->job_no,
-        .epoch = job->epoch,
-        .attempt = draft->has_attempt ? &draft->attempt : NULL,
-        .part = draft->has_part ? &draft->part : NULL,
-        .outcome = draft->has_outcome ? &draft->outcome : NULL,
-    };
-    if (draft->has_attempt)
-        count_attempt(engine, job);
-    engine->edges.at_point(engine->edges.world, "before_record");
-    engine->edges.store_ops->record(engine->edges.store, &request);
-}
-
-static void act_bury(struct engine *engine, struct job *job)
-{
-    const struct job_spec *spec = job->spec;
-    struct bury_request request = {
-        .owner = job->id,
-        .kind = job->bury,
-        .message = &job->raw->message,
-        .tenant = spec ? spec->tenant : job->seal_tenant,
-        .batch = spec ? spec->batch : job->seal_batch,
-        .job_id = spec ? spec->id : job->bad_id,
-        .revision = spec ? spec->revision : job->bad_revision,
-        .version = job->version,
-        .failure = &job->failure,
-    };
-    char code[40];
-    if (job->bury == BURY_DEAD)
-        metrics_add(engine->options.metrics, METRIC_DEAD_LETTERS,
-                    failure_code(&job->failure, code, sizeof(code)), NULL, 1);
-    engine->edges.store_ops->bury(engine->edges.store, &request);
-}
-
-static void act_seal(struct engine *engine, struct job *job)
-{
-    struct seal_request request = {job->id, job->seal_tenant, job->seal_batch, job->seal_total};
-    engine->edges.store_ops->seal(engine->edges.store, &request);
-}
-
-static void act(struct engine *engine, struct job *job, enum action_kind kind)
-{
-    const struct edges *edges = &engine->edges;
-    switch (kind) {
-    case ACTION_CLAIM:
-        act_claim(engine, job);
-        break;
-    case ACTION_LOOK_UP:
-        edges->store_ops->look_up(edges->store, job->id, job->job_no);
-        break;
-    case ACTION_FETCH:
-        edges->store_ops->fetch(edges->store, job->id, job->spec->document_sha256);
-        break;
-    case ACTION_INTEND:
-        act_intend(engine, job);
-        break;
-    case ACTION_CALL:
-        act_call(engine, job);
-        break;
-    case ACTION_CANCEL_CALL:
-        edges->http_ops->cancel(edges->http, job->id, job->cancel_serial);
-        break;
-    case ACTION_RECORD:
-        act_record(engine, job);
-        break;
-    case ACTION_BURY:
-        act_bury(engine, job);
-        break;
-    case ACTION_SEAL:
-        act_seal(engine, job);
-        break;
-    case ACTION_KEY_FAILED:
-        gate_key_failed(engine, job);
-        break;
-    case ACTION_KEY_SUCCEEDED:
-        gate_key_succeeded(engine, job);
-        break;
-    }
 }
 
 // ------------------------------------------------------------------------------- stepping
@@ -359,7 +139,7 @@ void engine_step(struct engine *engine, struct job *job, const struct job_event 
     struct job_actions actions = {0};
     enum job_verdict verdict = job_step(job, event, &now, &actions);
     for (size_t i = 0; i < actions.count; i++)
-        act(engine, job, actions.kinds[i]);
+        engine_act(engine, job, actions.kinds[i]);
     gate_update(engine, job);
     if (verdict == JOB_ENDED) {
         end_job(engine, job);
@@ -553,7 +333,7 @@ static void wake_jobs(struct engine *engine)
     }
 }
 
-static const char *waiting_reason(const struct engine *engine, const struct job *job,
+const char *engine_waiting_reason(const struct engine *engine, const struct job *job,
                                   int64_t *out_start_ms)
 {
     *out_start_ms = 0;
@@ -568,11 +348,11 @@ static void scan_waiting(struct engine *engine, enum step step)
     int64_t now_ms = engine_now(engine);
     for (struct list_node *node = list_first(&engine->steps[step]); node;
          node = list_next(&engine->steps[step], node)) {
-        struct job *job = job_of_step(node);
+        struct job *job = engine_job_of(node);
         if (now_ms - job->step_since_ms < SCAN_MS || job->job_no == 0)
             continue;
         int64_t start_ms;
-        const char *reason = waiting_reason(engine, job, &start_ms);
+        const char *reason = engine_waiting_reason(engine, job, &start_ms);
         if (strcmp(reason, job->waiting_for) == 0)
             continue;
         snprintf(job->waiting_for, sizeof(job->waiting_for), "%s", reason);
@@ -644,7 +424,7 @@ static void leave_idle_jobs(struct engine *engine, enum step step)
     struct list_node *next;
     for (struct list_node *node = list_first(&engine->steps[step]); node; node = next) {
         next = list_next(&engine->steps[step], node);
-        struct job *job = job_of_step(node);
+        struct job *job = engine_job_of(node);
         bool begun = step == STEP_ADMIT && (job->plan.cursor > 0 || job->call.last_attempt_no > 0);
         if (!begun)
             engine_step(engine, job, &(struct job_event){.kind = JOB_STOP});
@@ -669,7 +449,7 @@ void engine_stop_jobs(struct engine *engine)
         struct list_node *next;
         for (struct list_node *node = list_first(&engine->steps[step]); node; node = next) {
             next = list_next(&engine->steps[step], node);
-            engine_step(engine, job_of_step(node), &(struct job_event){.kind = JOB_STOP});
+            engine_step(engine, engine_job_of(node), &(struct job_event){.kind = JOB_STOP});
         }
     }
 }
@@ -691,79 +471,4 @@ bool engine_key_is_refused(const struct engine *engine)
         if (engine->keys[i].key.cause == KEY_REFUSED)
             return true;
     return false;
-}
-
-// ------------------------------------------------------------------------------- health
-
-static void print_check(struct buf *out, const char *name, const char *trouble)
-{
-    buf_printf(out, ",\"%s\":{\"ok\":%s,\"reason\":\"%s\"}", name, trouble ? "false" : "true",
-               trouble ? trouble : "");
-}
-
-bool engine_health(const struct engine *engine, struct buf *out)
-{
-    const char *partitions = intake_trouble(engine);
-    const char *database = engine->store_up  ? NULL
-                           : engine->ever_up ? "PostgreSQL is away; work goes on when it is back"
-                                             : "not connected to PostgreSQL yet";
-    const char *lease = engine_lease_valid(engine) ? NULL : "the lease is not renewed";
-    const char *kafka = engine->fatal       ? engine->fatal_reason
-                        : engine->broker_up ? NULL
-                                            : "Kafka is out of reach";
-    bool ready = !partitions && !database && !lease && !kafka && !engine->draining;
-    buf_printf(out, "{\"status\":\"%s\",\"agent\":\"%s\",\"checks\":{\"jobs_in_flight\":%zu",
-               ready ? "ok" : "unavailable",
-               engine->draining ? "draining"
-               : ready          ? "ready"
-                                : "not ready",
-               engine->jobs.len);
-    print_check(out, "database", database);
-    print_check(out, "lease", lease);
-    print_check(out, "kafka", kafka);
-    print_check(out, "partitions", partitions);
-    buf_add_str(out, "}}\n");
-    return ready;
-}
-
-static void measure_waiting(struct engine *engine)
-{
-    static const char *const reasons[] = {"slots", "key_closed", "requests", "tokens",
-                                          "retry", "not_before", "claimed",  "database"};
-    int64_t counts[sizeof(reasons) / sizeof(reasons[0])] = {0};
-    static const enum step steps[] = {STEP_ADMIT, STEP_HELD};
-    for (size_t s = 0; s < 2; s++)
-        for (struct list_node *node = list_first(&engine->steps[steps[s]]); node;
-             node = list_next(&engine->steps[steps[s]], node)) {
-            int64_t start_ms;
-            const char *reason = waiting_reason(engine, job_of_step(node), &start_ms);
-            for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-                counts[i] += strcmp(reason, reasons[i]) == 0;
-        }
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        metrics_set(engine->options.metrics, METRIC_JOBS_WAITING, reasons[i], NULL, counts[i]);
-}
-
-void engine_measure(struct engine *engine)
-{
-    struct metrics *metrics = engine->options.metrics;
-    int64_t oldest_ms = engine_now(engine);
-    for (int step = 0; step < STEP_COUNT; step++) {
-        metrics_set(metrics, METRIC_JOBS_STEP, step_name((enum step)step), NULL,
-                    (int64_t)engine->steps[step].len);
-        for (struct list_node *node = list_first(&engine->steps[step]); node;
-             node = list_next(&engine->steps[step], node))
-            oldest_ms = sooner(oldest_ms, job_of_step(node)->born_ms);
-    }
-    metrics_set(metrics, METRIC_JOBS_IN_FLIGHT, NULL, NULL, (int64_t)engine->jobs.len);
-    metrics_set(metrics, METRIC_OLDEST_UNFINISHED, NULL, NULL,
-                (engine_now(engine) - oldest_ms) / 1000);
-    metrics_set(metrics, METRIC_DATABASE_UP, NULL, NULL, engine->store_up);
-    measure_waiting(engine);
-    for (size_t i = 0; i < engine->config->provider_count; i++) {
-        const struct key *key = &engine->keys[i].key;
-        int64_t until_ms = key->cause == KEY_FINE ? 0 : key->closed_until_ms + engine->db_offset_ms;
-        metrics_set(metrics, METRIC_KEY_CLOSED_UNTIL, engine->config->providers[i].key_name, NULL,
-                    until_ms / 1000);
-    }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of the engine share.
-//   engine.c         jobs: stepping, actions, ends, wake-ups, housekeeping
+//   engine.c         jobs: stepping, events, ends, wake-ups, housekeeping
+//   engine_act.c     what a job asks for becomes requests of the edges
+//   engine_health.c  /health and gauges
 //   engine_intake.c  partitions and messages: from Kafka to a job, and back to the offset
 //   engine_gate.c    admission: slots, keys, pacing
 #ifndef PRECIS_ENGINE_PARTS_H
@@ -86,6 +88,13 @@ bool engine_lease_valid(const struct engine *engine);
 void engine_step(struct engine *engine, struct job *job, const struct job_event *event);
 // A job of an intake: registers it and takes its first step.
 void engine_add(struct engine *engine, struct job *job, struct slot_id partition);
+// Carries one action out.
+void engine_act(struct engine *engine, struct job *job, enum action_kind kind);
+// Of an entry in engine->steps.
+struct job *engine_job_of(struct list_node *node);
+// What a job in ADMIT or HELD waits for; the start is monotonic, 0 where none is known.
+const char *engine_waiting_reason(const struct engine *engine, const struct job *job,
+                                  int64_t *out_start_ms);
 void engine_announce(struct engine *engine, const struct announcement *list, size_t count);
 
 // engine_intake.c
