@@ -33,7 +33,7 @@ static int refuse(const char *name)
     extern const struct command command_##id;                                                      \
     const struct command command_##id = {                                                          \
         .name = #id,                                                                               \
-        .arguments = (takes),                                                                        \
+        .arguments = (takes),                                                                      \
         .summary = "(later) " text,                                                                \
         .options = options,                                                                        \
         .prints_data = true,                                                                       \
