@@ -108,10 +108,9 @@ static void print_labels(const char *json)
     json_t *labels = json_loads(json ? json : "{}", 0, NULL);
     struct buf text OWN_BUF;
     buf_init(&text, 0);
-    const char *name;
-    json_t *value;
-    json_object_foreach(labels, name, value)
-        buf_printf(&text, "%s%s=%s", text.len ? ", " : "", name, json_string_value(value));
+    for (void *at = json_object_iter(labels); at; at = json_object_iter_next(labels, at))
+        buf_printf(&text, "%s%s=%s", text.len ? ", " : "", json_object_iter_key(at),
+                   json_string_value(json_object_iter_value(at)));
     if (text.len > 0)
         print_field("Labels", buf_str(&text));
     json_decref(labels);
