@@ -4,13 +4,15 @@
 Most tests need no worker: what workers would have written is put into the tables by hand, so that every state can be
 shown, and what submit sends is read from the topic."""
 import csv
+import decimal
 import hashlib
 import io
 import json
+import signal
 
 import pytest
 
-from rig.common import wait_until
+from rig.common import Process, wait_until
 
 LONG_TEXT = "The supplier delivers 12 machines by 1 March 2027. " * 200
 
@@ -514,3 +516,82 @@ def test_a_cancelled_batch_takes_nothing(precis, case_dir):
     assert done.returncode == 1
     assert "was cancelled" in done.stderr
     assert sent(precis) == {}
+
+
+# ------------------------------------------------------------------------------- with workers
+
+
+def test_from_a_folder_to_summaries(precis, folder):
+    (folder / "empty.txt").write_text(" \n")
+    precis.start_worker()
+    done = precis.run("submit", folder, "--wait", "--label", "team=legal", check=False, timeout=120)
+    assert done.returncode == 3
+    assert "5 jobs submitted" in done.stdout
+    assert "4 of 5 jobs are done, 1 failed. The summaries: `precis results contracts`." in done.stdout
+
+    told = precis.json("status", "contracts")
+    assert (told["state"], told["total"], told["done"], told["failed"]) == ("ended", 5, 4, 1)
+    assert told["p50_duration_ms"] is not None
+    assert "is ended" in precis.run("status", "contracts").stdout
+    summaries = {line["job_id"]: line for line in precis.json("results", "contracts")}
+    assert set(summaries) >= {"a.txt", "legal:2024:nda.md", "long.text"} and len(summaries) == 4
+    assert summaries["long.text"]["document_name"] == "long.text"
+    assert summaries["a.txt"]["labels"] == {"team": "legal"}
+    assert "empty.txt" in precis.run("results", "contracts", "--failed").stdout
+    assert "no_text" in precis.run("show", "empty.txt").stdout
+    assert "Summary" in precis.run("show", "a.txt").stdout
+    paid = sum(decimal.Decimal(row["cost_usd"]) for row in precis.json("costs", "--by", "label.team"))
+    assert paid == decimal.Decimal(precis.modelsim.bill()["cost_usd"]) > 0
+
+    # Again: the same jobs, nothing paid; a changed one only with --revise.
+    assert precis.run("submit", folder, "--wait", "--max-failed", "1", timeout=120).returncode == 0
+    (folder / "a.txt").write_text("The fee is 11 dollars. It is due on 1 June.")
+    assert "--revise" in precis.run("submit", folder, check=False).stderr
+    assert paid == decimal.Decimal(precis.modelsim.bill()["cost_usd"])
+    answer = precis.json("submit", folder, "--revise", "--wait", "--max-failed", "20%", timeout=120)
+    assert (answer["jobs"], answer["revised"], answer["repeated"]) == (5, 1, 4)
+    summaries = {line["job_id"]: line for line in precis.json("results", "contracts")}
+    assert summaries["a.txt"]["revision"] == 1 and "11" in json.dumps(summaries["a.txt"])
+    assert len(precis.json("results", "contracts", "--all-revisions")) == 5
+    precis.check_bill()
+
+
+def test_ctrl_c_leaves_the_jobs(precis, folder, case_dir):
+    waiting = Process("submit", [precis.program(), "submit", folder, "--wait", "--config", precis.config_path],
+                      case_dir, precis.env())
+    wait_until("the batch to be sealed", lambda: precis.rows("select 1 from precis.batches where state = 'sealed'"))
+    wait_until("its report", waiting.out)
+    waiting.signal(signal.SIGINT)
+    assert waiting.wait() == 130
+    assert "the jobs go on" in waiting.log()
+    assert len(sent(precis)) == 4
+
+
+def test_many_documents_go_in_groups(precis, case_dir):
+    lines = "".join(json.dumps({"id": f"job-{n}", "document": {"text": f"Deal {n}. " + "Clause. " * 600}}) + "\n"
+                    for n in range(1500))
+    answer = precis.json("submit", "-", "--batch", "many", stdin=lines)
+    assert answer["jobs"] == answer["documents_stored"] == 1500
+    assert len(sent(precis)) == 1500
+    assert precis.rows("select count(*) as n from precis_data.documents") == [{"n": 1500}]
+    assert precis.rows("select total from precis.batches") == [{"total": 1500}]
+
+
+def test_what_is_unread_is_held_back(precis, case_dir):
+    """Without a worker nothing is read: what goes beyond the limit waits until Ctrl-C."""
+    path = case_dir / "jobs.jsonl"
+    path.write_text("".join(json.dumps({"id": f"job-{n}", "document": {"text": "The fee is 5. " * 100}}) + "\n"
+                            for n in range(2000)))
+    held = Process("submit", [precis.program(), "submit", path, "--hold-back", "100kB", "--config",
+                              precis.config_path], case_dir, precis.env())
+    wait_until("the first messages", lambda: len(precis.kafka.read_all(precis.topics["jobs"])) > 50)
+    wait_until("the note", lambda: "Held back" in held.log(), timeout=60)
+    assert held.running
+    messages = precis.kafka.read_all(precis.topics["jobs"])
+    fullest = max(sum(len(message["value"]) for message in messages if message["partition"] == partition)
+                  for partition in range(4))
+    assert fullest < 130_000
+    held.signal(signal.SIGINT)
+    assert held.wait() == 130
+    assert "the same command again goes on" in held.log()
+    assert precis.rows("select state from precis.batches") == [{"state": "open"}]
