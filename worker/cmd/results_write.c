@@ -29,12 +29,12 @@ struct results_writer {
 // ------------------------------------------------------------------------------- table
 
 static const struct table_column summary_columns[] = {
-    {"JOB", TABLE_LEFT},  {"SUMMARY", TABLE_WRAP}, {"TOKENS IN", TABLE_RIGHT},
+    {"JOB", TABLE_FOLD},  {"SUMMARY", TABLE_WRAP}, {"TOKENS IN", TABLE_RIGHT},
     {"OUT", TABLE_RIGHT}, {"COST", TABLE_RIGHT},   {NULL, TABLE_LEFT},
 };
 
 static const struct table_column failed_columns[] = {
-    {"JOB", TABLE_LEFT},   {"STATE", TABLE_LEFT}, {"CODE", TABLE_LEFT},
+    {"JOB", TABLE_FOLD},   {"STATE", TABLE_LEFT}, {"CODE", TABLE_LEFT},
     {"ERROR", TABLE_WRAP}, {"COST", TABLE_RIGHT}, {NULL, TABLE_LEFT},
 };
 

@@ -312,7 +312,10 @@ static void print_wrapped(const char *first, const char *text)
     static const struct table_column columns[] = {
         {"", TABLE_LEFT}, {"", TABLE_WRAP}, {NULL, TABLE_LEFT}};
     struct table *table = table_new(columns);
-    table_add(table, first);
+    struct buf cell OWN_BUF;
+    buf_init(&cell, 0);
+    buf_add_str(&cell, first);
+    table_take(table, &cell);
     table_add(table, text);
     table_print_rows(table, stdout);
     table_free(table);

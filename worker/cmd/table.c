@@ -8,8 +8,10 @@
 #include "base/own.h"
 #include "core/visible.h"
 
-#define GAP      2
-#define WRAP_MIN 24
+#define GAP       2
+#define WRAP_MIN  24
+#define WRAP_FAIR 44 // below it, names fold
+#define FOLD_MIN  20
 
 struct cell {
     char *text;
@@ -90,21 +92,49 @@ static size_t column_width(const struct table *table, size_t column)
     return width;
 }
 
-// The widths of all columns; the one that wraps gets what the others leave.
-static size_t *fit(const struct table *table, FILE *file)
+// What is left of the width beside the columns that do not wrap.
+static size_t room_left(const struct table *table, const size_t *widths, FILE *file)
 {
-    size_t *widths = own_array(table->column_count, sizeof(size_t));
     size_t taken = 0, room = screen_columns(file);
     for (size_t c = 0; c < table->column_count; c++) {
-        widths[c] = column_width(table, c);
         taken += c > 0 ? GAP : 0;
         taken += table->columns[c].align == TABLE_WRAP ? 0 : widths[c];
     }
-    size_t left = room > taken + WRAP_MIN ? room - taken : WRAP_MIN;
-    for (size_t c = 0; c < table->column_count; c++)
-        if (table->columns[c].align == TABLE_WRAP && widths[c] > left)
-            widths[c] = left;
+    return room > taken ? room - taken : 0;
+}
+
+// Names give up width until the column that wraps has a fair share.
+static void fold(const struct table *table, size_t *widths, size_t column, FILE *file)
+{
+    size_t left = room_left(table, widths, file);
+    size_t missing = left < WRAP_FAIR ? WRAP_FAIR - left : 0;
+    size_t spare = widths[column] > FOLD_MIN ? widths[column] - FOLD_MIN : 0;
+    widths[column] -= missing < spare ? missing : spare;
+}
+
+// The widths of all columns.
+static size_t *fit(const struct table *table, FILE *file)
+{
+    size_t *widths = own_array(table->column_count, sizeof(size_t));
+    size_t wrap = table->column_count;
+    for (size_t c = 0; c < table->column_count; c++) {
+        widths[c] = column_width(table, c);
+        wrap = table->columns[c].align == TABLE_WRAP ? c : wrap;
+    }
+    for (size_t c = 0; wrap < table->column_count && c < table->column_count; c++)
+        if (table->columns[c].align == TABLE_FOLD && widths[wrap] > room_left(table, widths, file))
+            fold(table, widths, c, file);
+    size_t left = room_left(table, widths, file);
+    left = left > WRAP_MIN ? left : WRAP_MIN;
+    if (wrap < table->column_count && widths[wrap] > left)
+        widths[wrap] = left;
     return widths;
+}
+
+static bool wraps(const struct table *table, size_t column)
+{
+    enum table_align align = table->columns[column].align;
+    return align == TABLE_WRAP || align == TABLE_FOLD;
 }
 
 // How many bytes of `text` go on a line of `width` cells: up to the last space that fits, else
@@ -155,13 +185,14 @@ static bool print_line(const struct table *table, const struct cell *row, const 
                        size_t *done, FILE *file)
 {
     bool more = false;
-    for (size_t c = 0; c < table->column_count; c++) {
+    size_t last = table->column_count - 1;
+    while (last > 0 && done[last] == row[last].len)
+        last--;
+    for (size_t c = 0; c <= last; c++) {
         const char *text = row[c].text ? row[c].text + done[c] : "";
         size_t left = row[c].len - done[c];
-        size_t len =
-            table->columns[c].align == TABLE_WRAP ? line_bytes(text, left, widths[c]) : left;
-        struct place place = {file, widths[c], table->columns[c].align,
-                              c + 1 == table->column_count};
+        size_t len = wraps(table, c) ? line_bytes(text, left, widths[c]) : left;
+        struct place place = {file, widths[c], table->columns[c].align, c == last};
         print_part(&place, text, len, row[c].style);
         done[c] += len;
         while (done[c] < row[c].len && row[c].text[done[c]] == ' ')

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A table of aligned columns: numbers stand at the right, one column may wrap within what the
-// others leave of the width.
+// others leave of the width, and names may fold where that would be too little.
 #ifndef PRECIS_CMD_TABLE_H
 #define PRECIS_CMD_TABLE_H
 
@@ -8,7 +8,7 @@
 
 #include "cmd/screen.h"
 
-enum table_align { TABLE_LEFT, TABLE_RIGHT, TABLE_WRAP };
+enum table_align { TABLE_LEFT, TABLE_RIGHT, TABLE_WRAP, TABLE_FOLD };
 
 struct table_column {
     const char *title; // NULL ends the columns
