@@ -402,6 +402,35 @@ static void test_schema_is_checked(void **state)
     edge_pg_run(&test_pg, "delete from precis_data.migrations where version = 900");
 }
 
+// Names are resolved on the loop, every address of a name and every host of a list is tried. A host
+// that is not this machine asks for verified TLS, unless the conninfo says otherwise.
+static void test_hosts(void **state)
+{
+    (void)state;
+    char user[100], rest[100];
+    int port;
+    assert_int_equal(sscanf(test_pg.dsn, "postgresql://%99[^@]@%*[^:]:%d%99s", user, &port, rest),
+                     3);
+    char forms[3][400], refused[400];
+    snprintf(refused, sizeof(refused), "postgresql://%s@elsewhere.invalid,127.0.0.1:%d%s", user,
+             port, rest);
+    snprintf(forms[0], sizeof(forms[0]), "postgresql://%s@localhost:%d%s", user, port, rest);
+    snprintf(forms[1], sizeof(forms[1]),
+             "postgresql://%s@no-such-host.invalid:%d,127.0.0.1:%d%s?sslmode=disable", user, port,
+             port, rest);
+    snprintf(forms[2], sizeof(forms[2]), "hostaddr=127.0.0.1 port=%d user=%s dbname=%s", port, user,
+             rest + 1);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct worker *a = worker_new_on(forms[i], "hosts");
+        if (!run_until(a, 0, 1, 10000))
+            fail_msg("no connection by %s", forms[i]);
+        worker_free(a);
+    }
+    struct worker *plain = worker_new_on(refused, "hosts");
+    assert_false(run_until(plain, 0, 1, 300));
+    worker_free(plain);
+}
+
 // Nobody listens; requests wait, and the end comes all the same.
 static void test_no_server(void **state)
 {
@@ -430,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_bad_rows_stand_alone),
         cmocka_unit_test(test_dirty_text),
         cmocka_unit_test(test_schema_is_checked),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_no_server),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

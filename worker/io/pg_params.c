@@ -110,6 +110,9 @@ bool pg_params_init(struct pg_params *params, const char *conninfo, const char *
         if (option->val && *option->val)
             set_borrowed(params, option->keyword, option->val);
     }
+    const char *address = pg_params_get(params, "hostaddr");
+    if (address && pg_params_get(params, "host") == NULL)
+        set_borrowed(params, "host", address); // a list of the same length
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
         if (pg_params_get(params, defaults[i].key) == NULL)
             set_borrowed(params, defaults[i].key, defaults[i].value);
