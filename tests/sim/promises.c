@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "job/decode.h"
 #include "schedule.h"
 
 void promise_broken(struct schedule *schedule, const char *format, ...)
@@ -37,6 +38,20 @@ static bool newer_exists(const struct schedule *schedule, const struct sent_job 
     return false;
 }
 
+// The row of its id and revision was made by a message with other content.
+static bool is_other_content(const struct schedule *schedule, const struct sent_job *sent,
+                             const struct db_job *job)
+{
+    const char *value = schedule->broker.partitions[sent->partition].log[sent->place].value;
+    const struct message message = {.topic = SIM_TOPIC, .value = value, .value_len = strlen(value)};
+    const struct decode_limits limits = {1 << 20, 1 << 20, 100000};
+    struct decode_out out;
+    bool other = job_decode(&message, &limits, &out) == DECODED_JOB &&
+                 memcmp(out.spec.content_hash, job->content_hash, 32) != 0;
+    decode_out_deinit(&out);
+    return other;
+}
+
 // The message has an outcome: its job's, a dead letter, or it is stale or no job at all.
 static bool has_ended(const struct schedule *schedule, const struct sent_job *sent)
 {
@@ -46,6 +61,8 @@ static bool has_ended(const struct schedule *schedule, const struct sent_job *se
         return true;
     const struct db_job *job =
         db_find_job(&schedule->db, "default", "default", sent->id, sent->revision);
+    if (job && newer_exists(schedule, sent) && is_other_content(schedule, sent, job))
+        return true; // stale
     if (job)
         return job->outcomes > 0;
     return newer_exists(schedule, sent);
