@@ -133,6 +133,13 @@ static void keep_in_order(struct engine *engine, struct job *job)
         heap_set(&engine->wakes, &job->wake, job->wake_ms);
 }
 
+// It has paid for nothing yet, or is another's: a worker that leaves leaves it to others.
+static bool is_idle(const struct job *job)
+{
+    bool begun = job->plan.cursor > 0 || job->call.last_attempt_no > 0;
+    return job->step == STEP_HELD || (job->step == STEP_ADMIT && !begun);
+}
+
 void engine_step(struct engine *engine, struct job *job, const struct job_event *event)
 {
     struct job_now now = now_for(engine, job);
@@ -146,6 +153,8 @@ void engine_step(struct engine *engine, struct job *job, const struct job_event 
         return;
     }
     keep_in_order(engine, job);
+    if (engine->draining && is_idle(job))
+        engine_step(engine, job, &(struct job_event){.kind = JOB_STOP});
 }
 
 void engine_add(struct engine *engine, struct job *job, struct slot_id partition)
@@ -418,15 +427,13 @@ int64_t engine_run(struct engine *engine)
 
 // ------------------------------------------------------------------------------- the end
 
-// Jobs that have paid for nothing yet are left to others at once; those that have begun go on.
 static void leave_idle_jobs(struct engine *engine, enum step step)
 {
     struct list_node *next;
     for (struct list_node *node = list_first(&engine->steps[step]); node; node = next) {
         next = list_next(&engine->steps[step], node);
         struct job *job = engine_job_of(node);
-        bool begun = step == STEP_ADMIT && (job->plan.cursor > 0 || job->call.last_attempt_no > 0);
-        if (!begun)
+        if (is_idle(job))
             engine_step(engine, job, &(struct job_event){.kind = JOB_STOP});
     }
 }

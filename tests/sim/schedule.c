@@ -275,6 +275,11 @@ static void plan_faults(struct schedule *schedule)
 
 static bool is_over(const struct schedule *schedule)
 {
+    for (int w = 0; w < SIM_WORKERS; w++) {
+        const struct sim_worker *worker = &schedule->workers[w];
+        if (worker->alive && (!engine_is_empty(worker->engine) || !sim_store_idle(worker->store)))
+            return false; // a late answer may still change the ledger
+    }
     return schedule->healed && promises_all_ended(schedule) &&
            sim_broker_is_done(&schedule->broker);
 }

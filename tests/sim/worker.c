@@ -8,6 +8,8 @@
 #include "base/own.h"
 #include "engine_parts.h"
 
+#define DRAIN_MS 60000
+
 static void schedule_run(struct sim_worker *worker);
 static void end_process(struct sim_worker *worker, bool clean);
 
@@ -183,6 +185,19 @@ void sim_worker_kill(struct sim_worker *worker)
     end_process(worker, false);
 }
 
+// worker.drain_timeout is over.
+static void stop_jobs(void *context, void *data)
+{
+    struct sim_worker *worker = context;
+    const struct turn *turn = data;
+    if (!worker->alive || turn->life != worker->life)
+        return;
+    worker->depth++;
+    engine_stop_jobs(worker->engine);
+    worker->depth--;
+    after_event(worker);
+}
+
 void sim_worker_drain(struct sim_worker *worker)
 {
     if (!worker->alive || worker->draining)
@@ -191,6 +206,9 @@ void sim_worker_drain(struct sim_worker *worker)
     worker->depth++;
     engine_drain(worker->engine);
     worker->depth--;
+    struct turn *turn = own_alloc(sizeof(*turn));
+    *turn = (struct turn){worker->life, 0};
+    world_after(worker->world, DRAIN_MS, stop_jobs, worker, turn);
     schedule_run(worker);
 }
 
