@@ -91,6 +91,37 @@ static void test_bury(void **state)
     worker_free(a);
 }
 
+// A name that no index takes: the message is kept all the same, without it.
+static void test_bury_without_a_name(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    char name[9001] = "";
+    uint32_t random = 1;
+    for (size_t i = 0; i < sizeof(name) - 1; i++) {
+        random = random * 1664525 + 1013904223;
+        name[i] = (char)('a' + (random >> 24) % 26);
+    }
+    struct message message = a_message(79);
+    struct failure failure;
+    failure_set(&failure, ERR_BAD_FIELD, "id: too long");
+    struct bury_request request = {.owner = owner_of(4),
+                                   .kind = BURY_DEAD,
+                                   .message = &message,
+                                   .tenant = "t",
+                                   .batch = "b",
+                                   .job_id = name,
+                                   .failure = &failure};
+    a->ops->bury(a->store, &request);
+    struct seen *buried = next(a, STORE_BURIED);
+    assert_int_equal(buried->count, 1);
+    assert_non_null(strstr(buried->headers, "precis-error-code=bad_field;"));
+    assert_answer("select coalesce(job_id, '-') || ' ' || encode(key, 'hex')"
+                  " from precis.dead_letters where kafka_offset = 79",
+                  "- 746865006b6579");
+    worker_free(a);
+}
+
 static void test_later_messages(void **state)
 {
     (void)state;
@@ -257,9 +288,13 @@ static void test_suspects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dead_letters),   cmocka_unit_test(test_bury),
-        cmocka_unit_test(test_later_messages), cmocka_unit_test(test_requeued),
-        cmocka_unit_test(test_sweep),          cmocka_unit_test(test_partitions),
+        cmocka_unit_test(test_dead_letters),
+        cmocka_unit_test(test_bury),
+        cmocka_unit_test(test_bury_without_a_name),
+        cmocka_unit_test(test_later_messages),
+        cmocka_unit_test(test_requeued),
+        cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_partitions),
         cmocka_unit_test(test_suspects),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
