@@ -5,7 +5,21 @@
 #include "app.h"
 #include "cmd/command.h"
 #include "io/config_yaml.h"
+#include "io/kafka_check.h"
 #include "io/secrets.h"
+
+// What could only fail later and in silence is refused here, with the reason.
+static int look_at_kafka(const struct config *config)
+{
+    struct kafka_check check;
+    if (!kafka_check(&config->kafka, &check)) {
+        fprintf(stderr, "error: %s\n       %s\n", check.problem, check.suggestion);
+        return check.answered ? EXIT_USAGE : EXIT_FAILED;
+    }
+    if (check.warning[0])
+        fprintf(stderr, "warning: %s\n", check.warning);
+    return EXIT_DONE;
+}
 
 static int run(struct invocation *invocation)
 {
@@ -27,7 +41,11 @@ static int run(struct invocation *invocation)
             .name = invocation_value(invocation, "name"),
             .accept_gap = invocation_flag(invocation, "accept-gap"),
         };
-        code = app_run(&options);
+        code = look_at_kafka(config);
+        if (code == EXIT_DONE)
+            code = app_run(&options); // which takes the configuration
+        else
+            config_free(config);
     } else {
         config_errors_tell(&errors);
     }

@@ -84,11 +84,11 @@ static bool check_topic(const struct rd_kafka_metadata *metadata, const struct c
 }
 
 static bool look_at_topics(struct client *client, const struct config_kafka *config,
-                           struct kafka_check *check, bool *out_answered)
+                           struct kafka_check *check)
 {
     const struct rd_kafka_metadata *metadata;
-    *out_answered = !rd_kafka_metadata(client->client, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
-    if (!*out_answered)
+    check->answered = !rd_kafka_metadata(client->client, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
+    if (!check->answered)
         return false;
     check->jobs_partitions = partitions_of(metadata, config->topic_jobs);
     bool good = check_topic(metadata, config, config->topic_jobs, check) &&
@@ -103,12 +103,11 @@ static bool check_topics(struct client *client, const struct config_kafka *confi
                          struct kafka_check *check)
 {
     for (int tries = 0; tries < TOPIC_TRIES; tries++) {
-        bool answered;
-        if (look_at_topics(client, config, check, &answered)) {
+        if (look_at_topics(client, config, check)) {
             check->problem[0] = check->suggestion[0] = 0;
             return true;
         }
-        if (!answered) {
+        if (!check->answered) {
             explain(client, config, check);
             return false;
         }

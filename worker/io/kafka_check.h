@@ -11,6 +11,7 @@
 #include "core/config.h"
 
 struct kafka_check {
+    bool answered; // a broker did; else the problem may pass by itself
     int jobs_partitions;
     int64_t jobs_max_bytes, dlq_max_bytes; // max.message.bytes; -1: the broker does not say
     char problem[600];                     // one sentence; "" where all is well
