@@ -89,7 +89,7 @@ class Promises:
                  = (j.tenant, j.batch, j.job_id, j.revision)) as outcomes,
               (select count(*) from precis.summaries s where (s.tenant, s.batch, s.job_id, s.revision)
                  = (j.tenant, j.batch, j.job_id, j.revision)) as summaries
-            from precis.jobs j""")
+            from precis.jobs j where j.state in ('done', 'failed', 'cancelled')""")
         wrong = [row for row in counts if row["outcomes"] != 1 or row["summaries"] != (row["state"] == "done")]
         assert not wrong, f"outcomes and summaries: {wrong[:5]}"
 
