@@ -201,7 +201,9 @@ void gate_key_failed(struct engine *engine, struct job *job)
     enum key_cause before = state->key.cause;
     bool ask = key_failed(&state->key, failure, &engine->config->retry, engine_now(engine),
                           engine->edges.random(engine->edges.world));
-    if (ask && !state->checking)
+    if (ask && engine_now(engine) < state->good_until_ms)
+        key_checked(&state->key, true, engine_now(engine)); // asked just now: it is the job
+    else if (ask && !state->checking)
         start_check(engine, provider);
     if (before != state->key.cause)
         log_event(engine->options.log,
@@ -261,6 +263,8 @@ void gate_on_check(struct engine *engine, const struct http_event *event)
         return;
     state->checking = false;
     bool refused = state->check_status == 401 || state->check_status == 403;
+    if (!refused)
+        state->good_until_ms = engine_now(engine) + KEY_GOOD_MS;
     key_checked(&state->key, !refused, engine_now(engine));
     forgive_waiting(engine, event->owner.generation - 1);
 }

@@ -55,7 +55,7 @@ struct key_state { // of one provider
     size_t in_flight;
     bool checking; // GET /models is under way
     int check_status;
-    int64_t check_again_ms;
+    int64_t good_until_ms; // what GET /models said of the key is believed until then
 };
 
 struct engine {

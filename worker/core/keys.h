@@ -18,6 +18,8 @@
 #define KEY_EXHAUSTED_MS 60000
 // 403 on so many calls without a success counts as a refused key.
 #define KEY_FORBIDDEN_MAX 10
+// So long the answer of GET /models is believed.
+#define KEY_GOOD_MS 30000
 
 enum key_cause {
     KEY_FINE,
