@@ -184,15 +184,15 @@ static int64_t receive_limit(const struct config_kafka *config)
 static bool judge_limits(const struct config_kafka *config, struct kafka_check *check)
 {
     int64_t receive = receive_limit(config);
-    if (check->jobs_max_bytes >= 0 && receive >= 0 &&
-        check->jobs_max_bytes + FRAME_BYTES > receive) {
+    int64_t framed = check->jobs_max_bytes + FRAME_BYTES;
+    if (check->jobs_max_bytes >= 0 && receive >= 0 && framed > receive) {
         snprintf(check->problem, sizeof(check->problem),
                  "the topic %s takes messages of %lld bytes, and this consumer only %lld",
                  config->topic_jobs, (long long)check->jobs_max_bytes, (long long)receive);
         snprintf(check->suggestion, sizeof(check->suggestion),
                  "Lower the topic's max.message.bytes, or set receive.message.max.bytes in "
                  "kafka.properties to at least %lld.",
-                 (long long)(check->jobs_max_bytes + FRAME_BYTES));
+                 (long long)framed);
         return false;
     }
     int64_t wanted = check->jobs_max_bytes + KAFKA_HEADER_ROOM_BYTES;
