@@ -595,3 +595,21 @@ def test_what_is_unread_is_held_back(precis, case_dir):
     assert held.wait() == 130
     assert "the same command again goes on" in held.log()
     assert precis.rows("select state from precis.batches") == [{"state": "open"}]
+
+
+def test_a_revised_batch_has_not_ended_before_it_is_read(precis, case_dir):
+    path = case_dir / "deal.txt"
+    path.write_text("The fee is 10 dollars.")
+    worker = precis.start_worker()
+    precis.run("submit", path, "--wait", timeout=120)
+    worker.terminate()
+    path.write_text("The fee is 11 dollars.")
+    waiting = Process("submit", [precis.program(), "submit", path, "--revise", "--wait", "--config", precis.config_path],
+                      case_dir, precis.env())
+    wait_until("its report", waiting.out)
+    assert precis.rows("select state from precis.batches") == [{"state": "ended"}]  # as far as PostgreSQL knows
+    with pytest.raises(AssertionError):
+        wait_until("its end", lambda: not waiting.running, timeout=2)
+    precis.start_worker()
+    assert waiting.wait(120) == 0
+    assert precis.json("results", "deal")[0]["revision"] == 1

@@ -18,7 +18,7 @@
 #include "io/kafka_conf.h"
 #include "io/kafka_send.h"
 
-#define CONNECT_TIMEOUT_MS   10000
+#define CONNECT_TIMEOUT_MS   5000
 #define TOPIC_TRIES          8
 #define TOPIC_PAUSE_MS       250
 #define FLUSH_MS             600000 // librdkafka gives a message up after five minutes
@@ -26,7 +26,7 @@
 #define RECORD_BYTES         70  // of a record beside key and value
 #define MEAN_GUESS_BYTES     700 // of a message, before any was sent
 #define HELD_LOOK_MS         100
-#define HELD_SAY_LOOKS       100
+#define HELD_SAY_LOOKS       30
 
 struct sender {
     const struct config_kafka *config;

@@ -13,7 +13,6 @@
 
 #include "base/own.h"
 #include "cmd/submit_parts.h"
-#include "io/pg_array.h"
 
 static const char make_sql[] =
     "insert into precis_data.batches (tenant, name) values ($1, $2) on conflict do nothing";
@@ -103,6 +102,8 @@ struct submit_batch *submit_batch_of(struct submit *submit, const char *tenant, 
     submit->batches = own_grow(submit->batches, submit->batch_count + 1, sizeof(*submit->batches));
     struct submit_batch *batch = &submit->batches[submit->batch_count++];
     *batch = (struct submit_batch){.tenant = own_strdup(tenant), .name = own_strdup(name)};
+    pg_array_init(&batch->revised);
+    pg_array_init(&batch->revisions);
     submit->stopped = submit->stopped || !open_batch(submit, batch);
     return submit->stopped ? NULL : batch;
 }
@@ -132,6 +133,12 @@ enum submit_seen submit_batch_note(struct submit_batch *batch, const char *id, c
     }
     free(sent);
     return strcmp(found->hash, hash) == 0 ? SUBMIT_SAME : SUBMIT_OTHER;
+}
+
+void submit_batch_expect(struct submit_batch *batch, const char *id, int64_t revision)
+{
+    pg_array_add_text(&batch->revised, id);
+    pg_array_add_int(&batch->revisions, revision);
 }
 
 // ------------------------------------------------------------------------------- sealing
@@ -170,6 +177,8 @@ void submit_batches_free(struct submit *submit)
             free(batch->known[k].id);
         free(batch->known);
         tdestroy(batch->sent, free);
+        pg_array_deinit(&batch->revised);
+        pg_array_deinit(&batch->revisions);
         free(batch->tenant);
         free(batch->name);
     }

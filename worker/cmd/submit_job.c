@@ -154,8 +154,12 @@ static enum verdict compare(struct submit *submit, json_t *message, const struct
         return LEAVE;
     }
     const struct submit_known *known = submit_batch_known(batch, spec->id);
-    if (!known || compare_known(submit, message, known, hash) == SEND)
+    if (!known || compare_known(submit, message, known, hash) == SEND) {
+        int64_t revision = json_integer_value(json_object_get(message, "revision"));
+        if (known && revision > known->revision)
+            submit_batch_expect(batch, spec->id, revision);
         return SEND;
+    }
     say_not_sent(submit, place,
                  "it has changed since it was submitted; --revise summarises it "
                  "again, as a new revision");

@@ -23,6 +23,7 @@
 #include "cmd/labels.h"
 #include "cmd/sender.h"
 #include "core/spec.h"
+#include "io/pg_array.h"
 
 struct submit_order {
     json_t *members;   // of the top level
@@ -49,6 +50,7 @@ struct submit_batch {
     size_t known_count;
     void *sent; // tree of ids with their hashes, of this run
     size_t sent_count;
+    struct pg_array revised, revisions; // ids, and the new revisions that are sent
 };
 
 struct submit_stage;
@@ -110,6 +112,9 @@ const struct submit_known *submit_batch_known(const struct submit_batch *batch, 
 enum submit_seen { SUBMIT_NEW, SUBMIT_SAME, SUBMIT_OTHER };
 // Notes an id of this run: new, or here before with the same or with other content.
 enum submit_seen submit_batch_note(struct submit_batch *batch, const char *id, const char *hash);
+// A job that was there before goes with a new revision: the batch has not ended before workers have
+// read it.
+void submit_batch_expect(struct submit_batch *batch, const char *id, int64_t revision);
 // Sets the totals. False: it was said why.
 bool submit_batches_seal(struct submit *submit);
 void submit_batches_free(struct submit *submit);

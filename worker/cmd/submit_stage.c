@@ -10,7 +10,6 @@
 #include "cmd/screen.h"
 #include "cmd/submit_parts.h"
 #include "core/identity.h"
-#include "io/pg_array.h"
 
 #define GROUP_DOCUMENTS 200
 #define GROUP_BYTES     (4 << 20)

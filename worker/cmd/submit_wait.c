@@ -17,14 +17,41 @@ static const char look_sql[] =
     " (select count(*) from precis.workers where state = 'live') as live"
     " from precis.batches where tenant = $1 and batch = $2";
 
+// New revisions that no worker has read: as long as there are any, the batch looks as it was.
+static const char unread_sql[] =
+    "select count(*) as unread from unnest($3::text[], $4::bigint[]) w(id, revision)"
+    " where not exists (select from precis_data.jobs j where j.tenant = $1 and j.batch = $2"
+    "  and j.id = w.id and j.revision >= w.revision)"
+    " and not exists (select from precis_data.dead_letters d where d.tenant = $1 and d.batch = $2"
+    "  and d.job_id = w.id and d.revision >= w.revision)";
+
 struct tally {
     int64_t total, done, failed;
     bool ended;
 };
 
-// Adds one batch. False: it could not be asked, which was said.
-static bool look(struct submit *submit, const struct submit_batch *batch, struct tally *tally)
+// Whether workers have read the new revisions of a batch.
+static bool look_for_revised(struct submit *submit, struct submit_batch *batch, struct tally *tally)
 {
+    if (batch->revised.len == 0)
+        return true;
+    struct ask ask = {unread_sql,
+                      {batch->tenant, batch->name, pg_array_str(&batch->revised),
+                       pg_array_str(&batch->revisions)},
+                      4};
+    struct pg_rows *rows = ask_rows(submit->invocation, &ask);
+    if (!rows)
+        return false;
+    tally->ended = tally->ended && ask_number(rows, 0, "unread") == 0;
+    pg_rows_free(rows);
+    return true;
+}
+
+// Adds one batch. False: it could not be asked, which was said.
+static bool look(struct submit *submit, struct submit_batch *batch, struct tally *tally)
+{
+    if (!look_for_revised(submit, batch, tally))
+        return false;
     struct ask ask = {look_sql, {batch->tenant, batch->name}, 2};
     struct pg_rows *rows = ask_rows(submit->invocation, &ask);
     if (!rows)

@@ -194,9 +194,9 @@ static bool print_line(const struct table *table, const struct cell *row, const 
         size_t len = wraps(table, c) ? line_bytes(text, left, widths[c]) : left;
         struct place place = {file, widths[c], table->columns[c].align, c == last};
         print_part(&place, text, len, row[c].style);
+        while (len < left && text[len] == ' ')
+            len++;
         done[c] += len;
-        while (done[c] < row[c].len && row[c].text[done[c]] == ' ')
-            done[c]++;
         more = more || done[c] < row[c].len;
     }
     fputc('\n', file);
