@@ -8,7 +8,11 @@ import decimal
 import hashlib
 import io
 import json
+import os
+import pty
 import signal
+import subprocess
+import termios
 
 import pytest
 
@@ -322,6 +326,38 @@ def test_status(story):
     assert "--watch needs a terminal" in story.run("status", "--watch", check=False).stderr
 
 
+def on_a_terminal(precis, *words, env=None):
+    """What a command shows on a terminal of 80 columns, which it leaves by Ctrl-C if it does not end by itself."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    argv = [str(precis.program()), words[0], "--config", str(precis.config_path), *words[1:]]
+    with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=precis.env(TERM="xterm", **(env or {})),
+                          cwd=precis.folder) as process:
+        os.close(slave)
+        text = b""
+        try:
+            while piece := os.read(master, 65536):
+                text += piece
+                if text.count(b"\x1b[2J") == 2:
+                    process.send_signal(signal.SIGINT)
+        except OSError:  # the other end is closed
+            pass
+        os.close(master)
+    return text.decode().replace("\r\n", "\n"), process.returncode
+
+
+def test_a_terminal_gets_colour(story):
+    text, code = on_a_terminal(story, "status", "default/deals")
+    assert code == 0 and "\x1b[32m2 done\x1b[0m" in text and "\x1b[31m2 failed\x1b[0m" in text
+    text, code = on_a_terminal(story, "status", "default/deals", env={"NO_COLOR": "1"})
+    assert code == 0 and "\x1b" not in text
+    text, code = on_a_terminal(story, "status", "default/deals", "--watch")
+    assert code == 130 and text.count("Batch default/deals") >= 1
+    text, code = on_a_terminal(story, "results", "acme/deals", env={"NO_COLOR": "1"})
+    assert code == 0
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
 def test_names_of_batches(story):
     done = story.run("status", "deals", check=False)
     assert done.returncode == 2
@@ -550,6 +586,7 @@ def test_from_a_folder_to_summaries(precis, folder):
     assert paid == decimal.Decimal(precis.modelsim.bill()["cost_usd"])
     answer = precis.json("submit", folder, "--revise", "--wait", "--max-failed", "20%", timeout=120)
     assert (answer["jobs"], answer["revised"], answer["repeated"]) == (5, 1, 4)
+    assert (answer["done"], answer["failed"]) == (4, 1)
     summaries = {line["job_id"]: line for line in precis.json("results", "contracts")}
     assert summaries["a.txt"]["revision"] == 1 and "11" in json.dumps(summaries["a.txt"])
     assert len(precis.json("results", "contracts", "--all-revisions")) == 5

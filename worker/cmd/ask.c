@@ -161,6 +161,13 @@ void batch_name_deinit(struct batch_name *name)
     *name = (struct batch_name){0};
 }
 
+void ask_add_batch(struct buf *out, const char *tenant, const char *batch)
+{
+    if (strcmp(tenant, "default") != 0)
+        buf_printf(out, "%s/", tenant);
+    buf_add_str(out, batch);
+}
+
 static void say_nearest(struct invocation *invocation, const char *given)
 {
     struct pg_rows *rows = ask_rows(

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "cmd/command.h"
 #include "io/pg_query.h"
 
@@ -44,5 +45,7 @@ struct batch_name {
 // is near, and returns an exit code. 0: found; free it with batch_name_deinit.
 int ask_batch(struct invocation *invocation, const char *given, struct batch_name *out);
 void batch_name_deinit(struct batch_name *name);
+// How a user names the batch in a command: without the tenant where that is `default`.
+void ask_add_batch(struct buf *out, const char *tenant, const char *batch);
 
 #endif

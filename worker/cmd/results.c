@@ -85,11 +85,14 @@ static int target_close(struct target *target, int code)
 
 static void say_empty(const struct batch_name *name, bool failed)
 {
+    struct buf shown OWN_BUF;
+    buf_init(&shown, 0);
+    ask_add_batch(&shown, name->tenant, name->batch);
     if (failed)
-        fprintf(stderr, "No job of %s/%s has failed.\n", name->tenant, name->batch);
+        fprintf(stderr, "No job of %s has failed.\n", buf_str(&shown));
     else
-        fprintf(stderr, "No summary of %s/%s is there yet; `precis status %s` says why.\n",
-                name->tenant, name->batch, name->batch);
+        fprintf(stderr, "No summary of %s is there yet; `precis status %s` says why.\n",
+                buf_str(&shown), buf_str(&shown));
 }
 
 static int write_rows(struct invocation *invocation, const struct batch_name *name,

@@ -32,10 +32,7 @@ static void add_batch(struct table *table, const struct pg_rows *rows, size_t ro
                                          "done",  "failed", "cancelled"};
     struct buf text OWN_BUF;
     buf_init(&text, 0);
-    const char *tenant = ask_value(rows, row, "tenant");
-    if (strcmp(tenant, "default") != 0)
-        buf_printf(&text, "%s/", tenant);
-    buf_add_str(&text, ask_value(rows, row, "batch"));
+    ask_add_batch(&text, ask_value(rows, row, "tenant"), ask_value(rows, row, "batch"));
     table_take(table, &text);
     const char *state = ask_value(rows, row, "state");
     table_add_styled(table, state, screen_style_of_state(state));

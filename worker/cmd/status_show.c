@@ -166,16 +166,18 @@ static void print_waiting(const struct pg_rows *rows)
 
 static void print_hints(const struct pg_rows *rows)
 {
-    const char *batch = ask_value(rows, 0, "batch");
+    struct buf name OWN_BUF;
+    buf_init(&name, 0);
+    ask_add_batch(&name, ask_value(rows, 0, "tenant"), ask_value(rows, 0, "batch"));
     bool ended = strcmp(ask_value(rows, 0, "state"), "ended") == 0;
     if (!ended && ask_number(rows, 0, "live_workers") == 0)
         printf("No worker is live: start `precis worker`.\n");
     if (strcmp(ask_value(rows, 0, "state"), "open") == 0)
         printf("The batch is open: more jobs may come, and it does not end by itself.\n");
     if (ask_number(rows, 0, "failed") > 0)
-        printf("Why jobs failed: `precis results %s --failed`.\n", batch);
+        printf("Why jobs failed: `precis results %s --failed`.\n", buf_str(&name));
     if (ended && ask_number(rows, 0, "done") > 0)
-        printf("The summaries: `precis results %s`.\n", batch);
+        printf("The summaries: `precis results %s`.\n", buf_str(&name));
 }
 
 static void print_batch(const struct pg_rows *rows, const struct pg_rows *waiting)

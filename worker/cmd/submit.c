@@ -63,7 +63,12 @@ static void name_batch(struct submit *submit)
 
 // ------------------------------------------------------------------------------- the report
 
-static json_t *report_json(const struct submit *submit)
+// What came of the jobs that were waited for; all -1 where nobody waited.
+struct waited {
+    int64_t total, failed;
+};
+
+static json_t *report_json(const struct submit *submit, const struct waited *waited)
 {
     json_t *batches = json_array();
     for (size_t i = 0; i < submit->batch_count; i++)
@@ -71,11 +76,34 @@ static json_t *report_json(const struct submit *submit)
                               json_pack("{s:s, s:s, s:I}", "tenant", submit->batches[i].tenant,
                                         "batch", submit->batches[i].name, "jobs",
                                         (json_int_t)submit->batches[i].sent_count));
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:O}", "batches", batches, "jobs",
-                     (json_int_t)submit->jobs, "repeated", (json_int_t)submit->repeated, "revised",
-                     (json_int_t)submit->revised, "given_twice", (json_int_t)submit->twice,
-                     "documents_stored", (json_int_t)submit->stored, "not_submitted",
-                     submit->problems);
+    json_t *json = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:O}", "batches", batches, "jobs",
+                             (json_int_t)submit->jobs, "repeated", (json_int_t)submit->repeated,
+                             "revised", (json_int_t)submit->revised, "given_twice",
+                             (json_int_t)submit->twice, "documents_stored",
+                             (json_int_t)submit->stored, "not_submitted", submit->problems);
+    if (waited->total >= 0) {
+        json_object_set_new(json, "done", json_integer(waited->total - waited->failed));
+        json_object_set_new(json, "failed", json_integer(waited->failed));
+    }
+    return json;
+}
+
+static void print_report_json(const struct submit *submit, const struct waited *waited)
+{
+    json_t *json = report_json(submit, waited);
+    char *text OWN_FREE = json_dumps(json, JSON_COMPACT);
+    struct buf safe OWN_BUF;
+    buf_init(&safe, 0);
+    screen_add_json(&safe, text);
+    printf("%s\n", buf_str(&safe));
+    json_decref(json);
+}
+
+// How to name what was submitted to in another command.
+static void add_batches(struct buf *out, const struct submit *submit)
+{
+    if (submit->batch_count == 1)
+        ask_add_batch(out, submit->batches[0].tenant, submit->batches[0].name);
 }
 
 static void add_part(struct buf *text, size_t count, const char *words)
@@ -86,16 +114,6 @@ static void add_part(struct buf *text, size_t count, const char *words)
 
 static void report(const struct submit *submit)
 {
-    if (invocation_json(submit->invocation)) {
-        json_t *json = report_json(submit);
-        char *text OWN_FREE = json_dumps(json, JSON_COMPACT);
-        struct buf safe OWN_BUF;
-        buf_init(&safe, 0);
-        screen_add_json(&safe, text);
-        printf("%s\n", buf_str(&safe));
-        json_decref(json);
-        return;
-    }
     struct buf text OWN_BUF;
     buf_init(&text, 0);
     buf_printf(&text, "%zu job%s submitted", submit->jobs, submit->jobs == 1 ? "" : "s");
@@ -110,9 +128,10 @@ static void report(const struct submit *submit)
     add_part(&text, submit->twice, "given twice");
     add_part(&text, json_array_size(submit->problems), "not submitted (see above)");
     printf("%s.\n", buf_str(&text));
+    buf_clear(&text);
+    add_batches(&text, submit);
     if (submit->batch_count > 0 && !submit->order.wait)
-        printf("How it goes: `precis status %s`.\n",
-               submit->batch_count == 1 ? submit->batches[0].name : "");
+        printf("How it goes: `precis status%s%s`.\n", text.len ? " " : "", buf_str(&text));
     fflush(stdout);
 }
 
@@ -154,7 +173,8 @@ static int finish(struct submit *submit)
     if (!submit->order.open && !submit_batches_seal(submit))
         return EXIT_FAILED;
     say_unused_labels(submit);
-    report(submit);
+    if (!invocation_json(submit->invocation))
+        report(submit);
     return EXIT_DONE;
 }
 
@@ -165,23 +185,37 @@ static bool too_many(const struct submit_order *order, int64_t failed, int64_t t
     return failed > order->max_failed;
 }
 
-// What was not submitted counts as failed.
+static void report_waited(const struct submit *submit, const struct waited *waited)
+{
+    struct buf name OWN_BUF;
+    buf_init(&name, 0);
+    add_batches(&name, submit);
+    printf("%" PRId64 " of %" PRId64 " jobs are done, %" PRId64 " failed. The summaries: "
+           "`precis results %s`.\n",
+           waited->total - waited->failed, waited->total, waited->failed,
+           name.len ? buf_str(&name) : "BATCH");
+}
+
+// Waits where asked to. What was not submitted counts as failed.
 static int judge(struct submit *submit)
 {
+    bool json = invocation_json(submit->invocation);
     int64_t unread = (int64_t)json_array_size(submit->problems);
-    int64_t failed = 0, total = (int64_t)(submit->jobs + submit->twice);
+    int64_t total = (int64_t)(submit->jobs + submit->twice);
+    struct waited waited = {-1, -1};
+    int code = EXIT_DONE;
+    if (submit->order.wait && total > 0)
+        code = submit_wait(submit, &waited.failed, &waited.total);
+    if (json)
+        print_report_json(submit, &waited);
+    else if (waited.total >= 0)
+        report_waited(submit, &waited);
+    if (code != EXIT_DONE)
+        return code;
     if (unread > 0 && total == 0)
         return EXIT_FAILED;
-    if (submit->order.wait) {
-        int code = submit_wait(submit, &failed, &total);
-        if (code != EXIT_DONE)
-            return code;
-        if (!invocation_json(submit->invocation))
-            printf("%" PRId64 " of %" PRId64 " jobs are done, %" PRId64 " failed. The summaries: "
-                   "`precis results %s`.\n",
-                   total - failed, total, failed,
-                   submit->batch_count == 1 ? submit->batches[0].name : "BATCH");
-    }
+    int64_t failed = waited.total >= 0 ? waited.failed : 0;
+    total = waited.total >= 0 ? waited.total : total;
     return too_many(&submit->order, failed + unread, total + unread) ? EXIT_JOBS_FAILED : EXIT_DONE;
 }
 
