@@ -236,7 +236,7 @@ bool simulator_start(struct simulator *simulator, const char *program, const cha
 {
     *simulator = (struct simulator){0};
     const char *argv[32] = {program, "--listen", "127.0.0.1:0"};
-    for (size_t i = 0; arguments[i] && i < 28; i++)
+    for (size_t i = 0; i < 28 && arguments[i]; i++)
         argv[3 + i] = arguments[i];
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
