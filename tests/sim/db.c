@@ -2,6 +2,7 @@
 // The model of the database.
 #include "db.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -313,7 +314,7 @@ static void insert_plan(struct db *db, const struct intent_request *request)
         .prompt_version = own_strdup(row->prompt_version),
         .calls_json = own_strdup(row->calls_json),
     };
-    memcpy(plan->plan.text_sha256, row->text_sha256, 65);
+    snprintf(plan->plan.text_sha256, sizeof(plan->plan.text_sha256), "%s", row->text_sha256);
 }
 
 enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,

@@ -97,8 +97,9 @@ struct saved_attempt {
     int32_t plan_no, call_no, attempt_no;
     enum attempt_outcome outcome;
     bool reopened; // from before `retry` reopened the job: its number is taken, no try used up
-    char *code;    // error code as text; NULL where none
-    char *answer;  // what the model said, where it was not usable (for the repair); NULL else
+    int64_t spent_picousd; // what it cost; its upper bound where that is in doubt
+    char *code;            // error code as text; NULL where none
+    char *answer; // what the model said, where it was not usable (for the repair); NULL else
 };
 
 struct saved_part {

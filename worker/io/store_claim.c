@@ -315,6 +315,7 @@ static void take_attempt(struct claim_reply *reply, const PGresult *saved, int r
         .attempt_no = (int32_t)store_int(saved, row, 4),
         .outcome = outcome_of(store_text(saved, row, 5)),
         .reopened = store_bool(saved, row, 9),
+        .spent_picousd = store_int(saved, row, 8),
         .code = copy_text(saved, row, 6),
         .answer = copy_text(saved, row, 7),
     };

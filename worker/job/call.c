@@ -120,8 +120,8 @@ static bool cost_bound(struct job *job, struct failure *out)
         return false;
     }
     int64_t ceiling = job->spec->max_cost_picousd;
-    if (ceiling >= 0 && call->at_most_picousd > ceiling) {
-        failure_set(out, ERR_TOO_DEAR, "a call may cost more than the job's max_cost_usd");
+    if (ceiling >= 0 && call->at_most_picousd > ceiling - job->spent_picousd) {
+        failure_set(out, ERR_TOO_DEAR, "the next call might pass the job's max_cost_usd");
         return false;
     }
     return true;

@@ -104,6 +104,9 @@ enum step_result step_claim(struct job *job, const struct job_event *event,
     job->epoch = job->saved.epoch;
     job->stop = job->saved.stop;
     job->attempts_all = (int32_t)job->saved.attempt_count;
+    job->spent_picousd = 0;
+    for (size_t i = 0; i < job->saved.attempt_count; i++)
+        job->spent_picousd += job->saved.attempts[i].spent_picousd;
     switch (job->saved.verdict) {
     case CLAIM_MINE:
         return begin_claimed(job, context);

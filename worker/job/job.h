@@ -203,6 +203,7 @@ struct job {
     size_t route_place; // which model of the route
     struct call call;
     int64_t not_before_ms;      // monotonic: backoff; 0: none
+    int64_t spent_picousd;      // by all attempts; the bound where one is in doubt
     int32_t attempts_all;       // of all calls, for the dead letter
     struct json_schema *schema; // of the user's own form; NULL: none
     struct summary summary;

@@ -104,6 +104,8 @@ void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct j
     if (call->first_token_ms >= 0)
         draft->attempt.ttft_ms = call->first_token_ms - call->begun_ms;
     price_attempt(job, &draft->attempt);
+    job->spent_picousd += draft->attempt.cost_picousd >= 0 ? draft->attempt.cost_picousd
+                                                           : draft->attempt.at_most_picousd;
     describe_failure(job, &answer->failure);
 }
 
