@@ -16,7 +16,7 @@ import termios
 
 import pytest
 
-from rig.common import Process, wait_until
+from rig.common import BUILD, PATIENCE, Process, clean_env, free_port, wait_until
 
 LONG_TEXT = "The supplier delivers 12 machines by 1 March 2027. " * 200
 
@@ -650,3 +650,27 @@ def test_a_revised_batch_has_not_ended_before_it_is_read(precis, case_dir):
     precis.start_worker()
     assert waiting.wait(120) == 0
     assert precis.json("results", "deal")[0]["revision"] == 1
+
+
+def test_dev_started_again_goes_on(case_dir):
+    """The broker in memory begins empty, the database does not: a job that was not done is submitted again."""
+    env = clean_env(PRECIS_MODELSIM=BUILD / "tools" / "modelsim" / "modelsim", PRECIS_CONFIG=case_dir / "dev" / "precis.yaml")
+    (case_dir / "deals").mkdir()
+    program = BUILD / "worker" / "precis"
+
+    def submit():
+        done = subprocess.run([program, "submit", case_dir / "deals", "--wait", "--json"], env=env, capture_output=True,
+                              text=True, check=False, timeout=120 * PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for turn in (1, 2):
+        (case_dir / "deals" / f"{turn}.txt").write_text(f"The fee of deal {turn} is 10 dollars.")
+        dev = Process(f"dev-{turn}", [program, "dev", "--dir", case_dir / "dev", "--listen", f"127.0.0.1:{free_port()}"],
+                      case_dir, env)
+        wait_until("dev to be up", lambda: "everything is up" in dev.out(), timeout=60)
+        answer = submit()
+        assert (answer["jobs"], answer["repeated"], answer["done"]) == (turn, turn - 1, turn)
+        assert answer["documents_stored"] == turn  # a broker in memory gets references only
+        dev.signal(signal.SIGTERM)
+        assert dev.wait() == 0

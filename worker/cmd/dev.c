@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -158,16 +159,18 @@ static bool uses_real_api(const struct dev *dev)
     return invocation_flag(dev->invocation, "xai");
 }
 
+// The broker begins empty each time, the database does not: under a group's old name the partitions
+// would be known and without an offset, and stop.
 static void add_config(const struct dev *dev, struct buf *out)
 {
     const char *listen = invocation_value(dev->invocation, "listen");
     buf_printf(out,
                "# Made by `precis dev`; gone with its folder.\n"
-               "kafka: {brokers: \"%s\", group: precis-dev}\n"
+               "kafka: {brokers: \"%s\", group: precis-dev-%lld}\n"
                "database: \"%s\"\n"
                "http: {listen: \"%s\"}\n"
                "documents: {max_bytes: 50MB}\n",
-               kafka_mock_brokers(dev->broker), dev->postgres.conninfo,
+               kafka_mock_brokers(dev->broker), (long long)time(NULL), dev->postgres.conninfo,
                listen ? listen : "127.0.0.1:8000");
     if (uses_real_api(dev)) {
         buf_add_str(out, xai_models);
