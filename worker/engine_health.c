@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the engine tells of itself: /health and the gauges of /metrics.
+#include <stdio.h>
 #include <string.h>
 
 #include "engine_parts.h"
@@ -8,6 +9,20 @@ static void print_check(struct buf *out, const char *name, const char *trouble)
 {
     buf_printf(out, ",\"%s\":{\"ok\":%s,\"reason\":\"%s\"}", name, trouble ? "false" : "true",
                trouble ? trouble : "");
+}
+
+// A closed key makes its jobs wait; the worker itself is well, so it does not count as unready.
+static const char *key_trouble(const struct engine *engine, char *out, size_t out_bytes)
+{
+    for (size_t i = 0; i < engine->config->provider_count; i++) {
+        const struct key *key = &engine->keys[i].key;
+        if (key->cause == KEY_FINE)
+            continue;
+        snprintf(out, out_bytes, "key %s is %s", engine->config->providers[i].key_name,
+                 key_cause_name(key->cause));
+        return out;
+    }
+    return NULL;
 }
 
 bool engine_health(const struct engine *engine, struct buf *out)
@@ -31,6 +46,8 @@ bool engine_health(const struct engine *engine, struct buf *out)
     print_check(out, "lease", lease);
     print_check(out, "kafka", kafka);
     print_check(out, "partitions", partitions);
+    char text[300];
+    print_check(out, "keys", key_trouble(engine, text, sizeof(text)));
     buf_add_str(out, "}}\n");
     return ready;
 }
