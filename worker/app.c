@@ -63,6 +63,7 @@ struct app {
     int64_t phase_until_ms;
     int64_t house_due_ms;
     bool joined, jobs_stopped;
+    bool abandoned; // librdkafka could not be stopped: its threads are left running
     int exit_code;
     char crash_point[40];
     int crash_after;
@@ -166,6 +167,7 @@ static void release(struct app *app)
 static void on_kafka_closed(void *context, bool clean)
 {
     struct app *app = context;
+    app->abandoned = !clean;
     log_event(app->log, LOG_LEVEL_INFO, "left_group", LOG_NUMBER("clean", clean));
     if (app->phase != PHASE_LEAVE)
         return;
@@ -592,8 +594,10 @@ int app_run(const struct app_options *options)
     else
         app->exit_code = EXIT_USAGE;
     log_event(app->log, LOG_LEVEL_INFO, "stopped", LOG_NUMBER("exit_code", app->exit_code));
-    take_down(app);
     int code = app->exit_code;
+    if (app->abandoned) // an orderly exit would wait for them
+        _exit(code);
+    take_down(app);
     free(app);
     return code;
 }
