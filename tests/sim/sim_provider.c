@@ -34,6 +34,7 @@ struct exchange {
     char *body;  // of the answer
     size_t sent;
     int status;
+    bool told; // that it was sent
     bool over;
     int refs;
 };
@@ -247,6 +248,7 @@ static void begin_answer(struct exchange *exchange)
                               .name = "content-type",
                               .value = exchange->status == 200 ? "text/event-stream"
                                                                : "application/json"};
+    exchange->told = true;
     emit(exchange, &sent);
     if (exchange->fault == FAULT_STALL)
         return;
@@ -297,12 +299,20 @@ static void ask_start(void *context, const struct http_request *request)
     world_after(provider->world, world_range(provider->world, 1, 400), arrive, exchange, NULL);
 }
 
+// A request that is cancelled before HTTP_SENT never leaves: nothing is billed for it.
+static void cancel(struct exchange *exchange)
+{
+    if (!exchange->told && !exchange->over && exchange->bill)
+        exchange->http->provider->bills[exchange->bill - 1].cost_picousd = 0;
+    exchange->over = true;
+}
+
 static void ask_cancel(void *context, struct slot_id owner, uint32_t serial)
 {
     struct sim_http *http = context;
     for (size_t i = 0; i < http->count; i++)
         if (slot_id_equal(http->exchanges[i]->owner, owner) && http->exchanges[i]->serial == serial)
-            http->exchanges[i]->over = true;
+            cancel(http->exchanges[i]);
 }
 
 struct sim_http *sim_http_new(struct sim_provider *provider,
