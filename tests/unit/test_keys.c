@@ -92,6 +92,17 @@ static void throttles_in_a_row_wait_longer(void **state)
     assert_int_equal(key.closed_until_ms, now_ms + 1000);
 }
 
+// A hundred calls that were under way when the limit was met are one refusal, not a hundred.
+static void throttles_at_once_count_as_one(void **state)
+{
+    (void)state;
+    struct key key = {0};
+    for (int i = 0; i < 100; i++)
+        fail_at(&key, ERR_RATE_LIMITED, -1, NOW + i);
+    assert_int_equal(key.closed_until_ms, NOW + 99 + 1000);
+    assert_int_equal(key.throttles, 1);
+}
+
 // Calls that were under way when the key closed come back later.
 static void late_answers_neither_open_nor_shorten(void **state)
 {
@@ -203,6 +214,7 @@ int main(void)
         cmocka_unit_test(closes_as_long_as_told),
         cmocka_unit_test(one_probe_goes_first),
         cmocka_unit_test(throttles_in_a_row_wait_longer),
+        cmocka_unit_test(throttles_at_once_count_as_one),
         cmocka_unit_test(late_answers_neither_open_nor_shorten),
         cmocka_unit_test(a_probe_that_fails_closes_again),
         cmocka_unit_test(forbidden_is_asked_about_once),

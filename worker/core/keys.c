@@ -35,7 +35,8 @@ static void close_until(struct key *key, enum key_cause cause, int64_t now_ms, i
 static void throttled(struct key *key, const struct failure *failure, const struct backoff *rule,
                       int64_t now_ms, uint64_t random)
 {
-    key->throttles++;
+    if (key->closed_until_ms <= now_ms || key->throttles == 0)
+        key->throttles++; // what was under way when it closed comes back in any number
     int64_t wait_ms = failure->retry_after_ms;
     if (wait_ms < 0)
         wait_ms = backoff_delay_ms(rule, key->throttles, random);
