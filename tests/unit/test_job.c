@@ -284,6 +284,29 @@ static void refused_before_anything_is_paid(void **state)
     }
 }
 
+// Where the key stays closed, nobody admits it: it wakes by itself.
+static void a_deadline_wakes_a_job_that_waits(void **state)
+{
+    (void)state;
+    struct walk walk;
+    walk_to_admit(&walk, WALK_JOB("\"deadline\":\"2025-11-22T11:00:00Z\","
+                                  "\"on_deadline\":\"fail\","));
+    int64_t left_ms = walk.job->spec->deadline_ms - walk.now.db_now_ms;
+    assert_true(left_ms > 0);
+    assert_int_equal(walk.job->wake_ms, walk.now.now_ms + left_ms);
+    assert_true(job_is_ready(walk.job, walk.now.now_ms));
+    walk.now.now_ms += left_ms - 1;
+    walk.now.db_now_ms += left_ms - 1;
+    walk_plain(&walk, JOB_WAKE);
+    ASSERT_STEP(&walk, "admit");
+    assert_int_equal(walk.job->wake_ms, walk.now.now_ms + 1);
+    walk.now.now_ms++;
+    walk.now.db_now_ms++;
+    walk_plain(&walk, JOB_WAKE);
+    ASSERT_FAILS(&walk, "expired");
+    walk_finish(&walk);
+}
+
 static void a_deadline_may_pass_while_the_job_waits(void **state)
 {
     (void)state;
@@ -624,6 +647,7 @@ int main(void)
         cmocka_unit_test(stored_documents_are_fetched),
         cmocka_unit_test(refused_before_anything_is_paid),
         cmocka_unit_test(a_deadline_may_pass_while_the_job_waits),
+        cmocka_unit_test(a_deadline_wakes_a_job_that_waits),
         cmocka_unit_test(not_before_is_waited_for),
         cmocka_unit_test(a_lost_claim_is_held_and_taken_up_again),
         cmocka_unit_test(without_a_lease_nothing_leaves),

@@ -13,12 +13,33 @@ static int64_t own_start_ms(const struct job *job, const struct job_now *now)
     return start_ms;
 }
 
+static bool expired(const struct job *job, const struct job_now *now)
+{
+    return job->spec->fail_on_deadline && now->db_now_ms >= job->spec->deadline_ms;
+}
+
+static enum step_result expire(struct job *job, const struct job_now *now)
+{
+    struct failure failure;
+    failure_set(&failure, ERR_EXPIRED, "the deadline passed while the job waited");
+    return job_fail(job, &failure, now);
+}
+
+// At its own start, or at a deadline that is met by no limit, key or pace in time.
+static void wake_next(struct job *job, const struct job_now *now)
+{
+    int64_t at_ms = job->not_before_ms > now->now_ms ? job->not_before_ms : INT64_MAX;
+    int64_t left_ms = job->spec->deadline_ms - now->db_now_ms;
+    if (job->spec->fail_on_deadline && left_ms < at_ms - now->now_ms)
+        at_ms = now->now_ms + (left_ms > 0 ? left_ms : 1);
+    job_wake_at(job, at_ms);
+}
+
 enum step_result admit_enter(struct job *job, const struct job_now *now)
 {
     job_move(job, STEP_ADMIT, now);
     job->not_before_ms = own_start_ms(job, now);
-    if (job->not_before_ms > now->now_ms)
-        job_wake_at(job, job->not_before_ms);
+    wake_next(job, now);
     return STEP_AGAIN;
 }
 
@@ -40,10 +61,8 @@ static enum step_result admitted(struct job *job, const struct step_context *con
 {
     const struct job_now *now = context->now;
     struct failure failure;
-    if (job->spec->fail_on_deadline && now->db_now_ms >= job->spec->deadline_ms) {
-        failure_set(&failure, ERR_EXPIRED, "the deadline passed while the job waited");
-        return job_fail(job, &failure, now);
-    }
+    if (expired(job, now))
+        return expire(job, now);
     if (job->forbidden) {
         failure = job->failure;
         return job_fail(job, &failure, now);
@@ -65,7 +84,9 @@ enum step_result step_admit(struct job *job, const struct job_event *event,
         job_move(job, STEP_END, context->now);
         return STEP_DONE;
     }
-    job_wake_at(job, INT64_MAX); // JOB_WAKE: the engine sees that it is ready
+    if (expired(job, context->now)) // JOB_WAKE
+        return expire(job, context->now);
+    wake_next(job, context->now); // the engine sees whether it is ready
     return STEP_WAIT;
 }
 
