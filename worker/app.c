@@ -298,7 +298,9 @@ static void on_reread(uv_work_t *work, int status)
     struct app *app = work->data;
     (void)status;
     app->rereading = false;
-    if (app->reread_config)
+    if (app->phase == PHASE_OVER) // the engine is gone
+        app->next_reread_ms = INT64_MAX;
+    else if (app->reread_config)
         take_keys(app, app->reread_config);
     else
         log_event(app->log, LOG_LEVEL_ERROR, "configuration_refused",
@@ -315,7 +317,7 @@ static void on_reread(uv_work_t *work, int status)
 
 static void reread_soon(struct app *app)
 {
-    if (app->rereading || !app->options->config_path)
+    if (app->rereading || app->phase == PHASE_OVER || !app->options->config_path)
         return;
     app->rereading = true;
     app->reread.data = app;
@@ -558,8 +560,11 @@ static void close_handle(uv_handle_t *handle, void *context)
 
 static void take_down(struct app *app)
 {
+    app->phase = PHASE_OVER;
     if (app->engine)
         uv_prepare_stop(&app->prepare);
+    while (app->rereading) // a thread writes into `app`; ${exec:} ends within 10 s
+        uv_run(&app->loop, UV_RUN_ONCE);
     engine_free(app->engine);
     web_close(app->web);
     if (app->http)
