@@ -80,7 +80,9 @@ static void log_end(struct engine *engine, const struct job *job)
               LOG_TEXT("job", job->spec ? job->spec->id : ""), LOG_TEXT("topic", message->topic),
               LOG_NUMBER("partition", message->partition), LOG_NUMBER("offset", message->offset),
               LOG_TEXT("code", failed ? failure_code(&job->failure, code, sizeof(code)) : "none"),
-              LOG_TEXT("error", failed ? job->failure.detail : ""),
+              LOG_TEXT("error", job->draft.outcome.error ? job->draft.outcome.error
+                                : failed                 ? job->failure.detail
+                                                         : ""),
               LOG_NUMBER("ms", engine_now(engine) - job->born_ms));
 }
 
@@ -113,7 +115,7 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .now_ms = engine_now(engine),
         .db_now_ms = engine_db_now(engine),
         .random = engine->edges.random(engine->edges.world),
-        .lease_valid = engine_lease_valid(engine),
+        .lease_valid = engine_lease_valid(engine) && !engine->stopping,
         .tokens_per_second = gate ? gate->tokens_per_second : 0,
     };
 }
@@ -153,7 +155,8 @@ void engine_step(struct engine *engine, struct job *job, const struct job_event 
         return;
     }
     keep_in_order(engine, job);
-    if (engine->draining && is_idle(job))
+    bool leave = is_idle(job) || (engine->stopping && job->step == STEP_ADMIT);
+    if (engine->draining && leave)
         engine_step(engine, job, &(struct job_event){.kind = JOB_STOP});
 }
 
@@ -362,11 +365,14 @@ static void scan_waiting(struct engine *engine, enum step step)
             continue;
         int64_t start_ms;
         const char *reason = engine_waiting_reason(engine, job, &start_ms);
-        if (strcmp(reason, job->waiting_for) == 0)
+        if (start_ms)
+            start_ms += engine->db_offset_ms;
+        int64_t later_ms = start_ms - job->waiting_until;
+        if (strcmp(reason, job->waiting_for) == 0 && later_ms > -SCAN_MS && later_ms < SCAN_MS)
             continue;
         snprintf(job->waiting_for, sizeof(job->waiting_for), "%s", reason);
-        engine->edges.store_ops->waiting(engine->edges.store, job->job_no, reason,
-                                         start_ms ? start_ms + engine->db_offset_ms : 0);
+        job->waiting_until = start_ms;
+        engine->edges.store_ops->waiting(engine->edges.store, job->job_no, reason, start_ms);
     }
 }
 
@@ -412,7 +418,8 @@ int64_t engine_run(struct engine *engine)
     if (engine->store_up)
         keep_house(engine);
     wake_jobs(engine);
-    int64_t next_ms = gate_pump(engine);
+    int64_t next_ms = gate_limit_checks(engine);
+    next_ms = sooner(next_ms, gate_pump(engine));
     intake_adjust(engine);
     const struct heap_node *node = heap_first(&engine->wakes);
     if (node)
@@ -452,6 +459,8 @@ void engine_drain(struct engine *engine)
 
 void engine_stop_jobs(struct engine *engine)
 {
+    engine_drain(engine);
+    engine->stopping = true;
     for (int step = 0; step < STEP_COUNT; step++) {
         struct list_node *next;
         for (struct list_node *node = list_first(&engine->steps[step]); node; node = next) {
@@ -468,8 +477,10 @@ bool engine_is_empty(const struct engine *engine)
 
 void engine_keys_reread(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->config->provider_count; i++)
+    for (size_t i = 0; i < engine->config->provider_count; i++) {
+        engine->keys[i].good_until_ms = 0;
         key_reopen(&engine->keys[i].key);
+    }
 }
 
 bool engine_key_is_refused(const struct engine *engine)

@@ -4,19 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/redact.h"
 #include "engine_parts.h"
 
 static void act_claim(struct engine *engine, struct job *job)
 {
     const struct message *message = &job->raw->message;
-    bool requeued = message->partition < 0;
     job->serial = ++engine->next_serial;
     struct claim_request request = {
         .owner = job->id,
         .serial = job->serial,
         .spec = job->spec,
-        .topic = requeued ? NULL : message->topic,
+        .topic = job->raw->requeued ? NULL : message->topic,
         .partition = message->partition,
         .offset = message->offset,
         .submitted_at_ms = message->timestamp_ms,
@@ -64,6 +64,7 @@ static void act_call(struct engine *engine, struct job *job)
 {
     const struct config_provider *provider = job->plan.model->provider;
     struct buf bearer, key, request_id;
+    CHECK(!engine->stopping);
     buf_init(&bearer, 0);
     buf_init(&key, 0);
     buf_init(&request_id, 0);

@@ -168,6 +168,11 @@ const char *gate_reason(const struct engine *engine, const struct job *job, int6
 
 // ------------------------------------------------------------------------------- keys
 
+static struct slot_id check_owner(size_t provider_index)
+{
+    return (struct slot_id){UINT32_MAX, (uint32_t)provider_index + 1};
+}
+
 // GET /models with the key, once at a time: is it the key that is refused, or only the job?
 static void start_check(struct engine *engine, const struct config_provider *provider)
 {
@@ -179,7 +184,7 @@ static void start_check(struct engine *engine, const struct config_provider *pro
     buf_printf(&bearer, "Bearer %s", provider->key ? provider->key : "");
     struct header header = {"Authorization", bearer.data, bearer.len};
     struct http_request request = {
-        .owner = {UINT32_MAX, (uint32_t)provider->index + 1},
+        .owner = check_owner(provider->index),
         .serial = 1,
         .provider = provider,
         .url = buf_str(&url),
@@ -188,6 +193,7 @@ static void start_check(struct engine *engine, const struct config_provider *pro
     };
     state->checking = true;
     state->check_status = 0;
+    state->check_until_ms = engine_now(engine) + provider->connect_ms + provider->first_byte_ms;
     engine->edges.http_ops->start(engine->edges.http, &request);
     buf_deinit(&url);
     buf_deinit(&bearer);
@@ -254,17 +260,37 @@ static void forgive_waiting(struct engine *engine, size_t provider_index)
                 forgive_list(engine, &engine->gates[i].ready[p]);
 }
 
-void gate_on_check(struct engine *engine, const struct http_event *event)
+static void end_check(struct engine *engine, size_t provider_index)
 {
-    struct key_state *state = &engine->keys[event->owner.generation - 1];
-    if (event->kind == HTTP_STATUS)
-        state->check_status = event->status;
-    if (event->kind != HTTP_END)
-        return;
+    struct key_state *state = &engine->keys[provider_index];
     state->checking = false;
     bool refused = state->check_status == 401 || state->check_status == 403;
-    if (!refused)
+    if (!refused && state->check_status != 0)
         state->good_until_ms = engine_now(engine) + KEY_GOOD_MS;
     key_checked(&state->key, !refused, engine_now(engine));
-    forgive_waiting(engine, event->owner.generation - 1);
+    forgive_waiting(engine, provider_index);
+}
+
+void gate_on_check(struct engine *engine, const struct http_event *event)
+{
+    if (event->kind == HTTP_STATUS)
+        engine->keys[event->owner.generation - 1].check_status = event->status;
+    if (event->kind == HTTP_END)
+        end_check(engine, event->owner.generation - 1);
+}
+
+// A server that takes the question and never answers must not keep the key closed.
+int64_t gate_limit_checks(struct engine *engine)
+{
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < engine->config->provider_count; i++) {
+        const struct key_state *state = &engine->keys[i];
+        if (state->checking && engine_now(engine) >= state->check_until_ms) {
+            engine->edges.http_ops->cancel(engine->edges.http, check_owner(i), 1);
+            end_check(engine, i);
+        } else if (state->checking && state->check_until_ms < next_ms) {
+            next_ms = state->check_until_ms;
+        }
+    }
+    return next_ms;
 }

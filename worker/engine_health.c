@@ -54,8 +54,8 @@ bool engine_health(const struct engine *engine, struct buf *out)
 
 static void measure_waiting(struct engine *engine)
 {
-    static const char *const reasons[] = {"slots", "key_closed", "requests", "tokens",
-                                          "retry", "not_before", "claimed",  "database"};
+    static const char *const reasons[] = {"slots",      "key_closed", "requests", "tokens", "retry",
+                                          "not_before", "claimed",    "database", "order"};
     int64_t counts[sizeof(reasons) / sizeof(reasons[0])] = {0};
     static const enum step steps[] = {STEP_ADMIT, STEP_HELD};
     for (size_t s = 0; s < 2; s++)

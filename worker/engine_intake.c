@@ -319,10 +319,10 @@ void intake_requeued(struct engine *engine, const struct store_event *event)
 {
     engine->taking = false;
     for (size_t i = 0; i < event->u.requeued.job_count; i++) {
-        struct message message = event->u.requeued.jobs[i].message;
-        if (event->u.requeued.jobs[i].job_no)
-            message.partition = -1;
-        parse(engine, raw_message_copy(&message), (struct slot_id){0});
+        const struct requeued_job *job = &event->u.requeued.jobs[i];
+        struct raw_message *raw = raw_message_copy(&job->message);
+        raw->requeued = job->job_no != 0;
+        parse(engine, raw, (struct slot_id){0});
     }
 }
 

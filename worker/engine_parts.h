@@ -55,7 +55,8 @@ struct key_state { // of one provider
     size_t in_flight;
     bool checking; // GET /models is under way
     int check_status;
-    int64_t good_until_ms; // what GET /models said of the key is believed until then
+    int64_t check_until_ms; // it is given up then
+    int64_t good_until_ms;  // what GET /models said of the key is believed until then
 };
 
 struct engine {
@@ -71,6 +72,7 @@ struct engine {
     size_t bytes; // that jobs hold
 
     bool store_up, broker_up, draining, ever_up;
+    bool stopping; // drain_timeout is over: no call begins any more
     bool fatal;
     char fatal_reason[200];
     bool renewing;
@@ -119,6 +121,8 @@ int64_t gate_pump(struct engine *engine);
 void gate_key_failed(struct engine *engine, struct job *job);
 void gate_key_succeeded(struct engine *engine, struct job *job);
 void gate_on_check(struct engine *engine, const struct http_event *event);
+// Ends questions that nobody answers. Returns when to look again.
+int64_t gate_limit_checks(struct engine *engine);
 // What a job in ADMIT waits for.
 const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms);
 

@@ -179,6 +179,21 @@ def test_failed_jobs_run_again_with_all_their_tries(precis):
     precis.check_promises(names)
 
 
+def test_jobs_that_fail_again_have_a_letter_each(precis):
+    names = [f"job-{n}" for n in range(60)]
+    precis.send([precis.job(name, f"{name}. {TEXT}", batch="b", summarize={"model": "no-such-model"}) for name in names])
+    precis.start_worker()
+    precis.wait_final(names)
+    query = "select job_id, value, kafka_partition, kafka_offset from precis.dead_letters where replayed_at is null"
+    before = sorted(precis.rows(query), key=lambda row: row["job_id"])
+    assert [row["job_id"] for row in before] == sorted(names)
+    assert precis.json("retry", "--batch", "b", "--failed")["reopened"] == len(names)
+    wait_until("all to have failed again", lambda: len(precis.rows(
+        "select 1 from precis.earlier_outcomes")) == len(names) and set(states(precis).values()) == {"failed"})
+    assert sorted(precis.rows(query), key=lambda row: row["job_id"]) == before
+    precis.wait_committed()
+
+
 def test_done_jobs_are_asked_again_only_on_request(precis):
     precis.send(jobs_of(precis, 1))
     precis.start_worker()

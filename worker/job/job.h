@@ -163,6 +163,7 @@ struct record_draft {
 struct raw_message {
     struct message message;
     size_t bytes;
+    bool requeued; // given by PostgreSQL, not read from its partition
 };
 
 struct job {
@@ -217,6 +218,7 @@ struct job {
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's
     char waiting_for[16]; // last reason that was written; "" none
+    int64_t waiting_until; // and its start, unix ms; 0: not known
 };
 
 // A job object for a message that was decoded. Takes `raw` and `spec`.
