@@ -89,7 +89,7 @@ static enum broker_start start_of(const struct engine *engine, const struct part
                                   const struct partition_reply *reply)
 {
     if (partition->committed >= 0)
-        return BROKER_START_AT;
+        return engine->options.accept_gap ? BROKER_START_GAP : BROKER_START_AT;
     if (reply->known && !engine->options.accept_gap)
         return BROKER_START_STOPPED;
     if (reply->known || reply->topic_known)

@@ -529,6 +529,19 @@ static void test_out_of_range(void **state)
     assert_int_equal(one->stuck, PARTITIONS);
 }
 
+static void test_gap_accepted(void **state)
+{
+    struct bench *bench = *state;
+    struct member *one = &bench->members[0];
+    one->start = BROKER_START_GAP;
+    one->start_at = 1000;
+    member_start(bench, one, true);
+    produce_many(one, 100);
+    wait_messages(bench, 100);
+    check_once(one);
+    assert_int_equal(one->stuck, 0);
+}
+
 static void test_stopped(void **state)
 {
     struct bench *bench = *state;
@@ -816,6 +829,7 @@ int main(void)
         TEST(test_pause_ends_with_the_assignment),
         TEST(test_pause_before_reading),
         TEST(test_out_of_range),
+        TEST(test_gap_accepted),
         TEST(test_stopped),
         TEST(test_large_dead_letter),
         TEST(test_free_without_close),

@@ -269,7 +269,8 @@ static void ask_begin(void *context, const char *topic, int32_t number, enum bro
         return;
     world_trace(client->broker->world, "partition %d: begun by member %d", number, client->place);
     partition->begun = true;
-    partition->position = start == BROKER_START_AT ? offset : 0;
+    bool at = start == BROKER_START_AT || start == BROKER_START_GAP;
+    partition->position = at ? offset : 0;
     if (start == BROKER_START_FIRST && partition->committed < 0)
         partition->committed = 0; // committed at once
     wake(client->broker);

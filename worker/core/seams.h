@@ -376,6 +376,7 @@ struct store_ops {
 
 enum broker_start {
     BROKER_START_AT,      // at `offset`
+    BROKER_START_GAP,     // at `offset`; where that is gone, at the earliest, committed at once
     BROKER_START_FIRST,   // at the earliest, and commit that at once
     BROKER_START_LAST,    // at the end, and commit that at once
     BROKER_START_STOPPED, // assigned, but nothing is read

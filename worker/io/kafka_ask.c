@@ -35,15 +35,39 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *client, partition_list *list)
     return err ? err : first_error(list);
 }
 
+// Where the offset is not there any more (or not yet again: the topic was made anew), the earliest
+// takes its place.
+static rd_kafka_resp_err_t leap(rd_kafka_t *client, rd_kafka_topic_partition_t *at)
+{
+    int64_t first, end;
+    rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(client, at->topic, at->partition,
+                                                               &first, &end, ASK_TIMEOUT_MS);
+    if (!err && (at->offset < first || at->offset > end))
+        at->offset = RD_KAFKA_OFFSET_BEGINNING;
+    return err;
+}
+
+static rd_kafka_resp_err_t leap_gaps(rd_kafka_t *client, partition_list *list)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; !err && i < list->cnt; i++)
+        if (list->elems[i].opaque)
+            err = leap(client, &list->elems[i]);
+    return err;
+}
+
 static rd_kafka_resp_err_t ask_beginnings(rd_kafka_t *client, partition_list *list)
 {
+    rd_kafka_resp_err_t err = leap_gaps(client, list);
+    if (err)
+        return err;
     partition_list *logical = rd_kafka_topic_partition_list_new(list->cnt);
     for (int i = 0; i < list->cnt; i++)
         if (list->elems[i].offset < 0)
             rd_kafka_topic_partition_list_add(logical, list->elems[i].topic,
                                               list->elems[i].partition)
                 ->offset = list->elems[i].offset;
-    rd_kafka_resp_err_t err = look_up(client, logical);
+    err = look_up(client, logical);
     if (!err && logical->cnt > 0) {
         err = rd_kafka_commit(client, logical, 0);
         err = err ? err : first_error(logical);

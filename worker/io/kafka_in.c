@@ -207,7 +207,8 @@ void kafka_in_begin(struct kafka_in *in, const char *topic, int32_t partition,
     struct kafka_part *part = kafka_map_find(&in->map, topic, partition);
     if (!part || part->place != KAFKA_OFFERED || in->closing != OPEN)
         return;
-    CHECK(start != BROKER_START_AT || offset >= 0); // librdkafka would take -1 for the end
+    bool at = start == BROKER_START_AT || start == BROKER_START_GAP;
+    CHECK(!at || offset >= 0); // librdkafka would take -1 for the end
     part->start = start;
     part->offset = offset;
     part->place = start == BROKER_START_STOPPED ? KAFKA_STOPPED : KAFKA_ANSWERED;

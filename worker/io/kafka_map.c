@@ -79,9 +79,14 @@ static int64_t begin_of(const struct kafka_part *part)
 rd_kafka_topic_partition_list_t *kafka_map_list(const struct kafka_map *map, enum kafka_place place)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)map->len);
-    for (size_t i = 0; i < map->len; i++)
-        if (map->parts[i].place == place)
-            rd_kafka_topic_partition_list_add(list, map->parts[i].topic, map->parts[i].partition)
-                ->offset = begin_of(&map->parts[i]);
+    for (size_t i = 0; i < map->len; i++) {
+        struct kafka_part *part = &map->parts[i];
+        if (part->place != place)
+            continue;
+        rd_kafka_topic_partition_t *to =
+            rd_kafka_topic_partition_list_add(list, part->topic, part->partition);
+        to->offset = begin_of(part);
+        to->opaque = part->start == BROKER_START_GAP ? list : NULL;
+    }
     return list;
 }

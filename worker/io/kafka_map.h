@@ -48,7 +48,8 @@ struct kafka_part *kafka_map_find(const struct kafka_map *map, const char *topic
                                   int32_t partition);
 // Whether all are at `place` or past it.
 bool kafka_map_reached(const struct kafka_map *map, enum kafka_place place);
-// A new list of those at `place`, with their begin as offset. The caller destroys it.
+// A new list of those at `place`, with their begin as offset; `opaque` is not NULL for those that
+// may begin at the earliest message where their offset is gone. The caller destroys it.
 rd_kafka_topic_partition_list_t *kafka_map_list(const struct kafka_map *map,
                                                 enum kafka_place place);
 

@@ -110,6 +110,13 @@ class Kafka:
         admin = self._admin()
         admin.create_partitions([NewPartitions(name, total)])[name].result(60 * PATIENCE)
 
+    def delete_before(self, name, offset):
+        """What retention does: nothing below the offset is left, in any partition."""
+        admin = self._admin()
+        places = [TopicPartition(name, number, offset) for number in self.partitions(name)]
+        for future in admin.delete_records(places).values():
+            future.result(60 * PATIENCE)
+
     def delete_topic(self, name):
         admin = self._admin()
         admin.delete_topics([name], operation_timeout=30)[name].result(60 * PATIENCE)
