@@ -72,6 +72,23 @@ static void an_append_refused_at_first_leaves_nothing(void **state)
     assert_string_equal(buf_str(&buf), "");
 }
 
+static void prints_into_whatever_room_is_left(void **state)
+{
+    (void)state;
+    for (size_t before = 0; before < 70; before++)
+        for (int width = 1; width < 70; width++) {
+            struct buf buf OWN_BUF;
+            buf_init(&buf, 100);
+            for (size_t i = 0; i < before; i++)
+                assert_true(buf_add_char(&buf, 'x'));
+            bool fits = before + (size_t)width <= 100;
+            assert_true(buf_printf(&buf, "%*d", width, 7) == fits);
+            assert_int_equal(buf.len, fits ? before + (size_t)width : before);
+            assert_int_equal(strlen(buf_str(&buf)), buf.len);
+            assert_true(buf.len == before || buf.data[buf.len - 1] == '7');
+        }
+}
+
 static void consumes_from_the_front(void **state)
 {
     (void)state;
@@ -113,6 +130,7 @@ int main(void)
         cmocka_unit_test(grows_over_many_appends),
         cmocka_unit_test(the_cap_refuses_whole_appends),
         cmocka_unit_test(an_append_refused_at_first_leaves_nothing),
+        cmocka_unit_test(prints_into_whatever_room_is_left),
         cmocka_unit_test(consumes_from_the_front),
         cmocka_unit_test(take_empties_it),
     };

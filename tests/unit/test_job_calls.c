@@ -2,6 +2,9 @@
 // What follows from each kind of answer, walked by hand: the retry policy and the three clocks.
 #include "job_walk.h"
 
+#include "core/prompt.h"
+#include "core/tokens.h"
+
 static void one_answer_ends_the_job(void **state)
 {
     (void)state;
@@ -33,6 +36,25 @@ static void one_answer_ends_the_job(void **state)
     assert_false(draft->summary.citations[2].found);
     assert_int_equal(draft->summary.citations[2].from, -1);
     walk_finish(&walk);
+}
+
+// Estimates are made once and used again, but only for the text that they are of.
+static void each_call_is_estimated_by_its_own_text(void **state)
+{
+    (void)state;
+    struct walk walk;
+    walk_to_admit(&walk, WALK_JOB(""));
+    walk_to_call(&walk);
+    struct job *job = walk.job;
+    int64_t overhead = prompt_overhead_tokens(job->spec);
+    int64_t text = tokens_estimate(job->text, job->text_len);
+    assert_int_equal(job->call.input_tokens_estimate, overhead + tokens_upper(text));
+    walk_content(&walk, "nothing", "stop");
+    walk_recorded(&walk, RECORD_DONE);
+    walk_to_call(&walk); // the repair sends the bad answer, too
+    int64_t more = text + tokens_estimate("nothing", 7);
+    assert_int_equal(job->call.input_tokens_estimate, overhead + tokens_upper(more));
+    walk_deinit(&walk);
 }
 
 static void a_passing_fault_is_tried_again(void **state)
@@ -202,11 +224,13 @@ static void too_long_cuts_where_the_job_says_so(void **state)
     struct walk walk;
     walk_to_admit(&walk, long_job(&message, "truncate"));
     walk_to_call(&walk);
+    int64_t whole = walk.job->call.input_tokens_estimate;
     walk_error(&walk, 413, "");
     walk_recorded(&walk, RECORD_DONE);
     assert_int_equal(walk.job->plan.count, 1);
     assert_true(walk.job->plan.calls[0].to < walk.job->text_chars);
     walk_to_call(&walk);
+    assert_true(walk.job->call.input_tokens_estimate < whole);
     walk_content(&walk, WALK_SUMMARY, "stop");
     assert_int_equal(walk.job->draft.outcome.state, JOB_DONE);
     assert_int_equal(walk.job->draft.summary.warning_count, 1);
@@ -479,6 +503,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_answer_ends_the_job),
+        cmocka_unit_test(each_call_is_estimated_by_its_own_text),
         cmocka_unit_test(a_passing_fault_is_tried_again),
         cmocka_unit_test(the_server_may_ask_for_a_longer_wait),
         cmocka_unit_test(a_bad_answer_is_repaired_once),

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -90,6 +91,24 @@ static void whole_texts(void **state)
         if (tokens_estimate(rows[i].text, strlen(rows[i].text)) != rows[i].tokens)
             fail_msg("\"%s\": %lld", rows[i].text,
                      (long long)tokens_estimate(rows[i].text, strlen(rows[i].text)));
+}
+
+// Fifteen of each byte, which shows its kind: a word of 15 letters, 5 groups of digits, 15 symbols
+// …
+static void each_byte_has_its_kind(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 0x80; byte++) {
+        char text[15];
+        memset(text, byte, sizeof(text));
+        int64_t tokens = isalpha(byte)   ? 5
+                         : isdigit(byte) ? 6
+                         : isspace(byte) ? 2
+                         : isgraph(byte) ? 8
+                                         : 30;
+        if (tokens_estimate(text, sizeof(text)) != tokens)
+            fail_msg("byte %d: %lld", byte, (long long)tokens_estimate(text, sizeof(text)));
+    }
 }
 
 static void upper_and_within(void **state)
@@ -192,8 +211,11 @@ static void fits_are_tight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights),          cmocka_unit_test(whole_texts),
-        cmocka_unit_test(upper_and_within), cmocka_unit_test(what_fits_fits),
+        cmocka_unit_test(each_byte_has_its_kind),
+        cmocka_unit_test(weights),
+        cmocka_unit_test(whole_texts),
+        cmocka_unit_test(upper_and_within),
+        cmocka_unit_test(what_fits_fits),
         cmocka_unit_test(fits_are_tight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,12 +73,16 @@ bool buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    size_t spare = buf->data ? buf->room - buf->len : 0;
+    char *end = spare ? buf->data + buf->len : NULL;
+    int len = vsnprintf(end, spare, format, args); // mostly it fits at once
     bool ok = len >= 0 && buf_reserve(buf, (size_t)len);
-    if (ok) {
+    if (ok && (size_t)len >= spare)
         vsnprintf(buf->data + buf->len, (size_t)len + 1, format, again);
+    if (ok)
         buf->len += (size_t)len;
-    }
+    else if (end)
+        *end = '\0';
     va_end(again);
     return ok;
 }

@@ -38,19 +38,51 @@ struct run {
     int64_t milli;
 };
 
+// What a byte is, looked up: the estimate reads every byte of every document.
+enum { LOWER = 1, UPPER = 2, DIGIT = 4, BASE64 = 8, SPACE = 16 };
+#define SIX(kind) kind, kind, kind, kind, kind, kind
+#define TEN(kind) SIX(kind), kind, kind, kind, kind
+static const unsigned char kinds[256] = {
+    ['\t'] = SPACE,
+    ['\n'] = SPACE,
+    ['\v'] = SPACE,
+    ['\f'] = SPACE,
+    ['\r'] = SPACE,
+    [' '] = SPACE,
+    ['+'] = BASE64,
+    ['/'] = BASE64,
+    ['='] = BASE64,
+    ['_'] = BASE64,
+    ['-'] = BASE64,
+    ['0'] = TEN(DIGIT | BASE64),
+    ['A'] = TEN(UPPER | BASE64),
+    TEN(UPPER | BASE64),
+    SIX(UPPER | BASE64),
+    ['a'] = TEN(LOWER | BASE64),
+    TEN(LOWER | BASE64),
+    SIX(LOWER | BASE64),
+};
+#undef SIX
+#undef TEN
+
+static unsigned kind_of(char c)
+{
+    return kinds[(unsigned char)c];
+}
+
 static bool is_letter(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    return kind_of(c) & (LOWER | UPPER);
 }
 
 static bool is_digit(char c)
 {
-    return c >= '0' && c <= '9';
+    return kind_of(c) & DIGIT;
 }
 
 static bool is_base64(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '+' || c == '/' || c == '=' || c == '_' || c == '-';
+    return kind_of(c) & BASE64;
 }
 
 static bool is_cjk(int32_t c)
@@ -73,10 +105,9 @@ static int32_t decode(const char *text, size_t len, size_t *out_bytes)
 // The bytes of the white space at the start of the text; 0: none.
 static size_t space_bytes(const char *text, size_t len)
 {
-    unsigned char c = (unsigned char)text[0];
-    if (c == ' ' || (c >= '\t' && c <= '\r'))
+    if (kind_of(text[0]) & SPACE)
         return 1;
-    if (c < 0xc2)
+    if ((unsigned char)text[0] < 0xc2)
         return 0;
     size_t bytes;
     int32_t point = decode(text, len, &bytes);
@@ -144,13 +175,13 @@ static bool base64_run(struct cursor *cursor, struct run *out)
 {
     const char *text = cursor->text + cursor->at;
     size_t n = 0, most = cursor->len - cursor->at;
-    bool digit = false, lower = false, upper = false;
-    for (; n < most && is_base64(text[n]); n++) {
-        digit = digit || is_digit(text[n]);
-        lower = lower || (text[n] >= 'a' && text[n] <= 'z');
-        upper = upper || (text[n] >= 'A' && text[n] <= 'Z');
+    unsigned seen = 0, kind;
+    while (n < most && (kind = kind_of(text[n])) & BASE64) {
+        seen |= kind;
+        n++;
     }
-    if (n < BASE64_LEAST || !digit || !lower || !upper) {
+    const unsigned all = LOWER | UPPER | DIGIT;
+    if (n < BASE64_LEAST || (seen & all) != all) {
         cursor->plain_until = cursor->at + n;
         return false;
     }

@@ -85,7 +85,7 @@ static int count_parts(const struct plan *plan)
     return parts;
 }
 
-static void build_prompt(const struct job *job, const struct job_now *now, struct prompt *prompt,
+static void build_prompt(struct job *job, const struct job_now *now, struct prompt *prompt,
                          int64_t *out_text_tokens)
 {
     struct buf joined;
@@ -102,7 +102,9 @@ static void build_prompt(const struct job *job, const struct job_now *now, struc
     };
     plan_call_text(job, &joined, &order.text, &order.text_len);
     prompt_build(prompt, &order);
-    *out_text_tokens = tokens_estimate(order.text, order.text_len);
+    *out_text_tokens = order.text == job->text && order.text_len == job->text_len
+                           ? plan_text_tokens(job)
+                           : tokens_estimate(order.text, order.text_len);
     if (job->call.bad_answer)
         *out_text_tokens += tokens_estimate(job->call.bad_answer, strlen(job->call.bad_answer));
     buf_deinit(&joined);
@@ -139,7 +141,7 @@ bool call_prepare(struct job *job, const struct job_now *now, struct failure *ou
         call->max_output_tokens = call->max_output_tokens * 2 < model->max_output_tokens
                                       ? call->max_output_tokens * 2
                                       : model->max_output_tokens;
-    call->input_tokens_estimate = prompt_overhead_tokens(job->spec) + tokens_upper(text_tokens);
+    call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(text_tokens);
     call->total_ms = total_limit_ms(job, now->tokens_per_second);
     struct model_order order = {
         .model = model,

@@ -200,6 +200,7 @@ struct job {
     size_t text_len;
     int64_t text_chars;
     char text_sha256[65];
+    int64_t text_tokens, overhead_tokens; // estimates of plan.c; 0: not made yet
     struct plan plan;
     size_t route_place; // which model of the route
     struct call call;

@@ -40,6 +40,16 @@ static void add_warning(struct summary *summary, const char *text)
         summary->warnings[summary->warning_count++] = own_strdup(text);
 }
 
+// job->summary is what the last call answered.
+static enum step_result conclude(struct job *job, const struct job_now *now)
+{
+    if (job->plan.truncated)
+        add_warning(&job->summary, "the document was cut to fit the model's context");
+    draft_outcome(job, JOB_DONE);
+    job_move(job, STEP_FINISH, now);
+    return STEP_AGAIN;
+}
+
 enum step_result judge_conclude(struct job *job, const struct job_now *now)
 {
     const char *answer = job->plan.calls[job->plan.count - 1].answer;
@@ -48,23 +58,24 @@ enum step_result judge_conclude(struct job *job, const struct job_now *now)
     summary_deinit(&job->summary);
     if (!summary_parse(&job->summary, &rule, answer, strlen(answer), &failure))
         return job_fail(job, &failure, now);
-    if (job->plan.truncated)
-        add_warning(&job->summary, "the document was cut to fit the model's context");
-    draft_outcome(job, JOB_DONE);
-    job_move(job, STEP_FINISH, now);
-    return STEP_AGAIN;
+    return conclude(job, now);
 }
 
-// The answer is whole and of the right shape.
-static enum step_result accept(struct job *job, const struct step_context *context)
+// The answer is whole and of the right shape; `take` is what was read of it.
+static enum step_result accept(struct job *job, struct summary *take,
+                               const struct step_context *context)
 {
     struct plan *plan = &job->plan;
     draft_attempt(job, ATTEMPT_OK, context->now);
     plan->calls[plan->cursor].answer =
         own_strndup(job->call.answer.content, job->call.answer.content_len);
     draft_part(job, plan->calls[plan->cursor].answer);
-    if (plan->cursor + 1 == plan->count)
-        return judge_conclude(job, context->now);
+    if (plan->cursor + 1 == plan->count) {
+        summary_deinit(&job->summary);
+        job->summary = *take;
+        return conclude(job, context->now);
+    }
+    summary_deinit(take);
     return record_then(job, STEP_ADMIT, context);
 }
 
@@ -217,10 +228,9 @@ enum step_result judge_answer(struct job *job, const struct step_context *contex
     if (failure.code == ERR_NONE) {
         struct summary_rule rule = rule_of_call(job, job->plan.cursor, job->call.repaired);
         struct summary parsed = {0};
-        bool good = summary_parse(&parsed, &rule, answer->content, answer->content_len, &failure);
+        if (summary_parse(&parsed, &rule, answer->content, answer->content_len, &failure))
+            return accept(job, &parsed, context);
         summary_deinit(&parsed);
-        if (good)
-            return accept(job, context);
     }
     answer->failure = failure;
     return judge_failure(job, &failure, context);

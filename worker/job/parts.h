@@ -44,6 +44,10 @@ bool plan_restore(struct job *job, const struct config *config);
 // The text that the call at the cursor is about: borrowed from the job, or built into `out`.
 void plan_call_text(const struct job *job, struct buf *out, const char **text, size_t *len);
 int64_t plan_output_tokens(const struct job *job);
+// Estimates that every plan and attempt needs, made once: the whole text's, and those of a prompt
+// without its text (an upper bound).
+int64_t plan_text_tokens(struct job *job);
+int64_t plan_overhead_tokens(struct job *job);
 
 // call.c
 void call_deinit(struct call *call);

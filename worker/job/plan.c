@@ -51,12 +51,26 @@ int64_t plan_output_tokens(const struct job *job)
     return want < most ? want : most;
 }
 
+int64_t plan_overhead_tokens(struct job *job)
+{
+    if (job->overhead_tokens == 0)
+        job->overhead_tokens = prompt_overhead_tokens(job->spec);
+    return job->overhead_tokens;
+}
+
+int64_t plan_text_tokens(struct job *job)
+{
+    if (job->text_tokens == 0)
+        job->text_tokens = tokens_estimate(job->text, job->text_len);
+    return job->text_tokens;
+}
+
 // Tokens that are left for the text of one call; may be negative.
-static int64_t room_for_text(const struct job *job)
+static int64_t room_for_text(struct job *job)
 {
     const struct config_model *model = job->plan.model;
     return model->context_tokens - model->context_tokens / 100 - plan_output_tokens(job) -
-           prompt_overhead_tokens(job->spec);
+           plan_overhead_tokens(job);
 }
 
 static void add_call(struct plan *plan, enum plan_call_kind kind, int64_t from, int64_t to)
@@ -192,7 +206,7 @@ bool plan_make(struct job *job, const struct config_model *model, int32_t no, in
     int64_t room = room_for_text(job);
     if (part_tokens > 0 && part_tokens < room)
         room = part_tokens;
-    int64_t tokens = tokens_upper(tokens_estimate(job->text, job->text_len));
+    int64_t tokens = tokens_upper(plan_text_tokens(job));
     bool ok = true;
     if (room < LEAST_TEXT_TOKENS && tokens > room) {
         ok = no_room(job, room);
@@ -269,7 +283,9 @@ void plan_call_text(const struct job *job, struct buf *out, const char **text, s
     const struct plan_call *call = &job->plan.calls[job->plan.cursor];
     if (call->kind != PLAN_COMBINE) {
         size_t from = text_offset(job->text, job->text_len, (size_t)call->from);
-        size_t to = text_offset(job->text, job->text_len, (size_t)call->to);
+        size_t to = call->to == job->text_chars
+                        ? job->text_len
+                        : text_offset(job->text, job->text_len, (size_t)call->to);
         *text = job->text + from;
         *len = to - from;
         return;
