@@ -25,7 +25,8 @@ class Demo:
         self.folder = pathlib.Path(folder)
         self.mark = f"DEMO_TEST_MARK={uuid.uuid4()}"
         name, value = self.mark.split("=")
-        self.env = clean_env(TMPDIR=self.folder, **{name: value})
+        # Wide enough that no name is folded.
+        self.env = clean_env(TMPDIR=self.folder, COLUMNS="200", **{name: value})
 
     def start(self, *words, **env):
         # Python's children inherit an ignored SIGINT where the test run itself was put into the background.

@@ -25,7 +25,9 @@ size_t screen_columns(FILE *file)
     struct winsize size;
     if (ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
         return size.ws_col;
-    return PLAIN_COLUMNS;
+    const char *named = getenv("COLUMNS"); // for files and pipes
+    long columns = named ? strtol(named, NULL, 10) : 0;
+    return columns >= 20 && columns <= 1000 ? (size_t)columns : PLAIN_COLUMNS;
 }
 
 static bool has_colour(FILE *file)

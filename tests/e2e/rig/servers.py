@@ -177,10 +177,17 @@ class Kafka:
     def committed(self, group, topic):
         """partition -> the group's committed offset; without those that have none."""
         consumer = self._consumer(group)
+        places = [TopicPartition(topic, number) for number in self.partitions(topic)]
+
+        def ask():
+            try:
+                return consumer.committed(places, timeout=30 * PATIENCE)
+            except KafkaException as problem:  # a broker that has just started looks for its groups first
+                raise LookupError(problem) from problem
+
         try:
-            places = [TopicPartition(topic, number) for number in self.partitions(topic)]
-            return {place.partition: place.offset
-                    for place in consumer.committed(places, timeout=30 * PATIENCE) if place.offset >= 0}
+            answer = wait_until("the group's coordinator", ask, 60)
+            return {place.partition: place.offset for place in answer if place.offset >= 0}
         finally:
             consumer.close()
 
