@@ -296,6 +296,7 @@ static void check_row(const struct config_model *model, const struct row *row)
         const struct failure *f = &answer.failure;
         bool right = f->code == row->code && f->http_status == row->http_status &&
                      answer.http_status == row->status && f->detail[0] &&
+                     (row->status != 200 || answer.content_bytes_seen == 0) &&
                      (!row->detail || strcmp(f->detail, row->detail) == 0) &&
                      (!row->suggestion || strcmp(f->suggestion, row->suggestion) == 0) &&
                      (row->suggestion || f->suggestion[0]) && failure_suggestion(f)[0];

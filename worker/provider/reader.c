@@ -404,11 +404,12 @@ static bool is_other_model(const struct reader *reader)
            strncasecmp(reader->response_model, asked, strlen(asked)) != 0;
 }
 
-// Of a plain answer that is not whole, the body: more is not known.
+// Of a plain answer that is not whole, the body: more is not known. A whole error is none.
 static size_t bytes_seen(const struct reader *reader)
 {
     size_t seen = reader->content.len + reader->refusal.len + reader->reasoning_bytes;
-    return seen == 0 && reader->form == BODY_JSON ? reader->body.len : seen;
+    bool refused = reader->failure.code != ERR_NONE && !reader->failure.doubtful;
+    return seen == 0 && reader->form == BODY_JSON && !refused ? reader->body.len : seen;
 }
 
 // Nothing asked or nothing said cannot be, where something was said.
