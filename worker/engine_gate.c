@@ -235,6 +235,30 @@ static void measure_speed(struct engine *engine, const struct job *job)
         gate->tokens_per_second ? (gate->tokens_per_second * 7 + speed) / 8 : speed;
 }
 
+// Answers that make the bill uncertain: told once for each model, since all of its answers may be
+// so.
+static void tell_oddities(struct engine *engine, const struct job *job)
+{
+    const struct config_model *model = job->plan.model;
+    struct gate *gate = &engine->gates[model->index];
+    const struct model_answer *answer = &job->call.answer;
+    if (answer->usage_alarm && !gate->told_usage) {
+        gate->told_usage = true;
+        log_event(engine->options.log, LOG_LEVEL_ERROR, "usage_contradicts_itself",
+                  LOG_TEXT("model", model->name), LOG_TEXT("job", job->spec->id),
+                  LOG_TEXT("suggestion", "costs of such answers are estimates; compare them with "
+                                         "the provider's bill"));
+    }
+    if (answer->model_alarm && !gate->told_model) {
+        gate->told_model = true;
+        log_event(engine->options.log, LOG_LEVEL_ERROR, "answer_of_another_model",
+                  LOG_TEXT("model", model->name), LOG_TEXT("answered", answer->response_model),
+                  LOG_TEXT("job", job->spec->id),
+                  LOG_TEXT("suggestion", "costs are booked at the asked model's price; check "
+                                         "`model` and `price` in the configuration"));
+    }
+}
+
 void gate_key_succeeded(struct engine *engine, struct job *job)
 {
     struct key_state *state = &engine->keys[job->plan.model->provider_index];
@@ -244,6 +268,7 @@ void gate_key_succeeded(struct engine *engine, struct job *job)
         log_event(engine->options.log, LOG_LEVEL_INFO, "key_open",
                   LOG_TEXT("key", job->plan.model->provider->key_name));
     measure_speed(engine, job);
+    tell_oddities(engine, job);
 }
 
 static void forgive_list(const struct engine *engine, const struct list *list)

@@ -47,7 +47,8 @@ struct gate { // of one model
     struct list ready[PRIORITIES];
     size_t in_flight;
     struct pace requests, tokens;
-    int64_t tokens_per_second; // measured; 0: not yet
+    int64_t tokens_per_second;   // measured; 0: not yet
+    bool told_usage, told_model; // what is odd about its answers was logged
 };
 
 struct key_state { // of one provider

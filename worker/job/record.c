@@ -28,8 +28,8 @@ static void estimate_usage(const struct job *job, struct usage *out)
         out->output_tokens = tokens_estimate(answer->content, answer->content_len);
 }
 
-// The cost as the outcome says: known usage is exact, a whole answer without usage is estimated,
-// no whole answer is in doubt, what was refused is free.
+// The cost as the outcome says: known usage is exact, a whole answer without usage or with one that
+// contradicts itself is estimated, no whole answer is in doubt, what was refused is free.
 static void price_attempt(const struct job *job, struct attempt_result *attempt)
 {
     const struct model_answer *answer = &job->call.answer;
@@ -44,7 +44,7 @@ static void price_attempt(const struct job *job, struct attempt_result *attempt)
     if (attempt->outcome == ATTEMPT_THROTTLED || attempt->outcome == ATTEMPT_CANCELLED)
         return;
     attempt->usage = answer->usage;
-    attempt->cost_source = COST_EXACT;
+    attempt->cost_source = answer->usage_alarm ? COST_ESTIMATED : COST_EXACT;
     if (!answer->usage.known) {
         if (answer->content_bytes_seen == 0) // an error answer: nothing was made, nothing is paid
             return;
