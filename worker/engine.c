@@ -397,7 +397,7 @@ static void keep_house(struct engine *engine)
         engine->sweeping = true;
         edges->store_ops->sweep(edges->store, ANNOUNCE_BATCH);
     }
-    if (!engine->taking && !engine->draining &&
+    if (!engine->taking && !engine->draining && intake_has_room(engine) &&
         is_due(&engine->next_take_ms, REQUEUED_MS, now_ms)) {
         engine->taking = true;
         edges->store_ops->take_requeued(edges->store, REQUEUED_BATCH);

@@ -318,6 +318,8 @@ void intake_broker(struct engine *engine, const struct broker_event *event)
 void intake_requeued(struct engine *engine, const struct store_event *event)
 {
     engine->taking = false;
+    if (event->u.requeued.job_count >= REQUEUED_BATCH) // there are more
+        engine->next_take_ms = 0;
     for (size_t i = 0; i < event->u.requeued.job_count; i++) {
         const struct requeued_job *job = &event->u.requeued.jobs[i];
         struct raw_message *raw = raw_message_copy(&job->message);
@@ -333,6 +335,11 @@ static bool window_is_full(const struct engine *engine)
     const struct config_worker *worker = &engine->config->worker;
     return engine->jobs.len >= (size_t)worker->in_flight ||
            engine->bytes >= (size_t)worker->memory_bytes / 2;
+}
+
+bool intake_has_room(const struct engine *engine)
+{
+    return !window_is_full(engine);
 }
 
 static bool window_has_room(const struct engine *engine)

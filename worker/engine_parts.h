@@ -107,6 +107,8 @@ void intake_suspected(struct engine *engine, const struct store_event *event);
 void intake_requeued(struct engine *engine, const struct store_event *event);
 // The job is over: its offset is finished.
 void intake_finished(struct engine *engine, const struct job *job);
+// Whether one more job fits into the window and the memory.
+bool intake_has_room(const struct engine *engine);
 // Pauses or resumes each partition as the window, the memory and the database say.
 void intake_adjust(struct engine *engine);
 void intake_deinit(struct engine *engine);
