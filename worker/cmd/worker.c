@@ -8,7 +8,8 @@
 #include "io/kafka_check.h"
 #include "io/secrets.h"
 
-// What could only fail later and in silence is refused here, with the reason.
+// What could only fail later and in silence is refused here, with the reason. Warnings are
+// doctor's: a healthy worker writes only its log, which nobody has to read.
 static int look_at_kafka(const struct config *config)
 {
     struct kafka_check check;
@@ -16,8 +17,6 @@ static int look_at_kafka(const struct config *config)
         fprintf(stderr, "error: %s\n       %s\n", check.problem, check.suggestion);
         return check.answered ? EXIT_USAGE : EXIT_FAILED;
     }
-    if (check.warning[0])
-        fprintf(stderr, "warning: %s\n", check.warning);
     return EXIT_DONE;
 }
 
