@@ -20,7 +20,7 @@ struct edge_proxy {
     uv_loop_t *loop;
     struct sockaddr_in server;
     struct list pairs;
-    bool deaf;
+    bool deaf, reset_next;
 };
 
 struct pair {
@@ -44,14 +44,22 @@ static void on_pair_closed(uv_handle_t *handle)
         free(pair);
 }
 
-static void close_pair(struct pair *pair)
+static void end_pair(struct pair *pair, bool reset)
 {
     if (pair->closing)
         return;
     pair->closing = true;
     list_remove(&pair->node);
-    uv_close((uv_handle_t *)&pair->client, on_pair_closed);
+    if (reset)
+        uv_tcp_close_reset(&pair->client, on_pair_closed);
+    else
+        uv_close((uv_handle_t *)&pair->client, on_pair_closed);
     uv_close((uv_handle_t *)&pair->server, on_pair_closed);
+}
+
+static void close_pair(struct pair *pair)
+{
+    end_pair(pair, false);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
@@ -84,6 +92,10 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
         close_pair(pair);
     else if (len > 0 && (from_client || !pair->proxy->deaf))
         pass_on(from_client ? &pair->server : &pair->client, buf->base, (size_t)len);
+    if (len > 0 && !from_client && pair->proxy->reset_next) {
+        pair->proxy->reset_next = false;
+        end_pair(pair, true);
+    }
     free(buf->base);
 }
 
@@ -150,6 +162,11 @@ struct edge_proxy *edge_proxy_new(uv_loop_t *loop, const char *target_dsn, char 
 void edge_proxy_set_deaf(struct edge_proxy *proxy, bool deaf)
 {
     proxy->deaf = deaf;
+}
+
+void edge_proxy_reset_next(struct edge_proxy *proxy)
+{
+    proxy->reset_next = true;
 }
 
 void edge_proxy_cut(struct edge_proxy *proxy)

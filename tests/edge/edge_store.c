@@ -164,6 +164,32 @@ void wait_ms(uint64_t ms)
     free(nobody);
 }
 
+void settle(struct worker *worker)
+{
+    for (int i = 0; store_pending(worker->store) > 0; i++) {
+        assert_true(i < 2000);
+        wait_ms(5);
+    }
+}
+
+static void set_lease(const struct worker *worker, const char *until)
+{
+    char sql[200];
+    snprintf(sql, sizeof(sql), "update precis_data.workers set lease_until = %s where id = %lld",
+             until, (long long)store_worker_id(worker->store));
+    edge_pg_run(&test_pg, sql);
+}
+
+void hold_lease(const struct worker *worker)
+{
+    set_lease(worker, "clock_timestamp() + interval '1 hour'");
+}
+
+void end_lease(const struct worker *worker)
+{
+    set_lease(worker, "clock_timestamp()");
+}
+
 struct worker *worker_new_on(const char *dsn, const char *name)
 {
     struct worker *worker = own_alloc(sizeof(*worker));
@@ -448,9 +474,12 @@ int set_up_own(void **state)
 int tear_down(void **state)
 {
     (void)state;
-    for (int i = 0; i < 100 && uv_loop_alive(&test_loop); i++)
-        uv_run(&test_loop, UV_RUN_ONCE);
-    assert_int_equal(uv_loop_close(&test_loop), 0); // every handle was closed
+    for (int i = 0; i < 200 && uv_loop_alive(&test_loop); i++) {
+        uv_run(&test_loop, UV_RUN_NOWAIT);
+        uv_sleep(10);
+    }
+    int closed = uv_loop_close(&test_loop);
     edge_pg_deinit(&test_pg);
+    assert_int_equal(closed, 0); // every handle was closed
     return 0;
 }

@@ -18,7 +18,7 @@
 #include "edge_pg.h"
 #include "io/store.h"
 
-enum { LEASE_MS = 400, EVENTS_MAX = 4000 };
+enum { LEASE_MS = 60000, SHORT_MS = 300, EVENTS_MAX = 4000 };
 
 // What an event said, copied flat.
 struct seen {
@@ -58,7 +58,12 @@ extern int64_t test_lease_ms; // of the workers made from then on; LEASE_MS unle
 bool run_until(const struct worker *worker, size_t seen_len, int ups, uint64_t ms);
 void wait_ms(uint64_t ms);
 struct worker *worker_new_on(const char *dsn, const char *name);
-// Connected and registered; the lease is LEASE_MS.
+// Runs the loop until nothing is under way: for operations without an answer.
+void settle(struct worker *worker);
+// The lease as the database sees it: far from its end, or ended just now.
+void hold_lease(const struct worker *worker);
+void end_lease(const struct worker *worker);
+// Connected and registered; the lease is test_lease_ms.
 struct worker *worker_new(const char *name);
 void worker_free(struct worker *worker);
 // The next event, which has to be of that kind; owned by the worker.

@@ -55,9 +55,7 @@ static void test_one_job(void **state)
     a->ops->fetch(a->store, owner_of(5), sha256);
     assert_string_equal(next(a, STORE_FETCHED)->text, "some text");
     a->ops->announced(a->store, ANNOUNCE_RESULT, done->id);
-    a->ops->fetch(a->store, owner_of(5), "wait");
-    next(a, STORE_FETCHED);
-    wait_ms(50);
+    settle(a);
     assert_answer("select count(*) from precis_data.outbox", "0");
     worker_free(a);
 }
@@ -127,10 +125,22 @@ static void test_duplicates_in_one_group(void **state)
     worker_free(a);
 }
 
+// Two whose leases are held by hand; SHORT_MS is what a taker's has to be unbroken for.
+static void two_workers(struct worker **out_a, struct worker **out_b)
+{
+    test_lease_ms = SHORT_MS;
+    *out_a = worker_new("a");
+    *out_b = worker_new("b");
+    hold_lease(*out_a);
+    hold_lease(*out_b);
+    test_lease_ms = LEASE_MS;
+}
+
 static void test_takeover(void **state)
 {
     (void)state;
-    struct worker *a = worker_new("a"), *b = worker_new("b");
+    struct worker *a, *b;
+    two_workers(&a, &b);
     struct seen *first = claim(a, "take", 0, "text");
     assert_int_equal(intend(a, first, 1, 1)->verdict, INTENT_GO);
     struct attempt_result attempt = ok_attempt(1, 1);
@@ -144,10 +154,9 @@ static void test_takeover(void **state)
     assert_int_equal(next(a, STORE_RECORDED)->verdict, RECORD_DONE);
     assert_int_equal(intend(a, first, 2, 1)->verdict, INTENT_GO); // in doubt later
     // b's own lease has to be unbroken for one lease; a's has to have ended.
-    for (int i = 0; i < 6; i++) {
-        wait_ms(LEASE_MS / 4);
-        assert_false(renew(b)->broken);
-    }
+    wait_ms(SHORT_MS + 50);
+    assert_int_equal(look_up(b, first->job_no), LOOKUP_HELD);
+    end_lease(a);
     assert_int_equal(look_up(b, first->job_no), LOOKUP_FREE);
     assert_answer("select state || waiting_for from precis.jobs where job_id = 'take'",
                   "waitingclaimed");
@@ -198,17 +207,20 @@ static void test_takeover(void **state)
 static void test_takeover_needs_an_unbroken_lease(void **state)
 {
     (void)state;
-    struct worker *a = worker_new("a"), *b = worker_new("b");
+    struct worker *a, *b;
+    two_workers(&a, &b);
     struct seen *first = claim(a, "broken", 0, "text");
-    wait_ms(LEASE_MS + 100);
-    assert_true(renew(b)->broken);
+    end_lease(a);
+    edge_pg_run(&test_pg, "update precis_data.workers set unbroken_since = clock_timestamp()"
+                          " + interval '1 minute' where name = 'b'");
     assert_int_equal(look_up(b, first->job_no), LOOKUP_HELD);
     assert_int_equal(claim(b, "broken", 0, "text")->verdict, CLAIM_HELD);
-    for (int i = 0; i < 5; i++) {
-        wait_ms(LEASE_MS / 4);
-        assert_false(renew(b)->broken);
-    }
+    edge_pg_run(&test_pg, "update precis_data.workers set unbroken_since = clock_timestamp()"
+                          " - interval '1 minute' where name = 'b'");
     assert_int_equal(look_up(b, first->job_no), LOOKUP_FREE);
+    end_lease(b);
+    assert_int_equal(look_up(b, first->job_no), LOOKUP_HELD);
+    hold_lease(b);
     assert_int_equal(claim(b, "broken", 0, "text")->verdict, CLAIM_MINE);
     worker_free(a);
     worker_free(b);
@@ -227,7 +239,6 @@ static void test_release(void **state)
     assert_answer("select state from precis.jobs where job_id = 'rel'", "queued");
     assert_answer("select state from precis.workers where worker = 'a' order by started_at desc",
                   "ended");
-    renew(b);
     struct seen *taken = claim(b, "rel", 0, "text");
     assert_int_equal(taken->verdict, CLAIM_MINE);
     assert_int_equal(taken->epoch, 2);
@@ -305,7 +316,7 @@ static void test_batches_add_up(void **state)
     assert_answer(counts, "sealed 6 2 1 1 1 1 0");
     a->ops->waiting(a->store, jobs[3]->job_no, "tokens", 1700000000000);
     a->ops->waiting(a->store, jobs[3]->job_no, "requests", 1700000000000);
-    wait_ms(50);
+    settle(a);
     assert_answer("select waiting_for || ' ' || earliest_start_at from precis.jobs"
                   " where job_id = 'n3'",
                   "requests 2023-11-14 22:13:20+00");
@@ -329,7 +340,7 @@ static void test_renew(void **state)
     struct seen *renewed = renew(a);
     assert_false(renewed->broken);
     assert_true(renewed->id > 1700000000000);
-    wait_ms(LEASE_MS + 100);
+    end_lease(a);
     assert_true(renew(a)->broken);
     assert_false(renew(a)->broken);
     // A failover that lost the row: registered again, under another number.

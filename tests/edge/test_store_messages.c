@@ -43,7 +43,7 @@ static void test_dead_letters(void **state)
                   " where job_id = 'dead'",
                   "746865006b6579{\"matter\": \"4711\"}");
     a->ops->announced(a->store, ANNOUNCE_DEAD_LETTER, failed->id);
-    wait_ms(50);
+    settle(a);
     struct seen *again = fail_job(a, claimed, 900);
     assert_int_equal(again->verdict, RECORD_DONE);
     assert_int_equal(again->count, 0);
@@ -246,8 +246,7 @@ static void test_partitions(void **state)
     assert_begun(begin(b, "jobs", 3), false, false, true); // nothing was read there yet
     assert_int_equal(claim(b, "part", 0, "text")->verdict, CLAIM_MINE);
     b->ops->partition_clean(b->store, "jobs", 3);
-    b->ops->fetch(b->store, owner_of(1), "wait");
-    next(b, STORE_FETCHED);
+    settle(b);
     assert_begun(begin(a, "jobs", 3), true, true, false);
     assert_begun(begin(b, "jobs", 3), true, true, true);
     assert_begun(begin(b, "jobs", 3), true, true, false); // its own
@@ -256,7 +255,7 @@ static void test_partitions(void **state)
                           " where partition = 3");
     assert_begun(begin(b, "jobs", 5), false, true, false); // a new partition of a known topic
     a->ops->partition_clean(a->store, "jobs", 4);          // not its own
-    wait_ms(50);
+    settle(a);
     assert_begun(begin(a, "jobs", 4), false, true, true);
     worker_free(a);
     worker_free(b);
@@ -276,9 +275,7 @@ static void test_suspects(void **state)
     assert_int_equal(suspect(a, 11), 1);
     assert_int_equal(suspect(b, 10), 2);
     b->ops->suspects_clear(b->store, "jobs", 3, 11);
-    b->ops->fetch(b->store, owner_of(1), "wait");
-    next(b, STORE_FETCHED);
-    wait_ms(20);
+    settle(b);
     assert_int_equal(suspect(b, 10), 1);
     assert_int_equal(suspect(b, 11), 2);
     worker_free(a);

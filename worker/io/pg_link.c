@@ -41,7 +41,7 @@ struct pg_link {
     struct pg_connect *connect;
     PGconn *connection;
     struct pg_watch *watch;
-    uv_timer_t retry, later_timer, silence;
+    uv_timer_t retry, later_timer, silence, kick;
     int closing;
     struct list waiting, sent, later;
     size_t sent_bytes;
@@ -53,6 +53,7 @@ struct pg_link {
     struct pg_error error;
     int64_t heard_at_ms;
     int64_t backoff_ms;
+    bool sent_any; // since the last pump
     bool reading;  // inside the handling of answers: nothing is sent before its end
     bool must_end; // the connection is to be dropped after the answers at hand
     bool told_why; // of must_end: the reason is in the log already
@@ -60,6 +61,7 @@ struct pg_link {
 };
 
 static void pump(struct pg_link *link);
+static void on_kick(uv_timer_t *timer);
 static void refuse(struct pg_link *link, enum migrate_verdict verdict);
 static void lose(struct pg_link *link, const char *text);
 
@@ -91,6 +93,7 @@ static void tell(struct pg_link *link, const char *event, const char *text)
 static void send_unit(struct pg_link *link, struct pg_unit *unit)
 {
     link->steps = 0;
+    link->sent_any = true;
     unit->ops->send(unit, link);
     CHECK(link->steps > 0);
     unit->sent_at_ms = (int64_t)uv_now(link->options.loop);
@@ -135,7 +138,9 @@ static bool has_room(const struct pg_link *link, const struct pg_unit *next)
 }
 
 // Sends what can be sent. libpq buffers what the socket does not take; while it holds any, both
-// directions are watched, else the server could wait for us to read and we for it.
+// directions are watched, else the server could wait for us to read and we for it. A send that
+// finds the socket full reads as well: answers may then lie in libpq's buffer that the socket will
+// never announce, so they are looked for here (`kick`, since nobody is answered from a push).
 static void pump(struct pg_link *link)
 {
     if (link->reading || link->connection == NULL)
@@ -148,10 +153,13 @@ static void pump(struct pg_link *link)
         send_unit(link, list_item(node, struct pg_unit, node));
     }
     int left = PQflush(link->connection);
-    if (left < 0 || link->must_end)
+    if (left < 0 || link->must_end || PQstatus(link->connection) != CONNECTION_OK)
         lose(link, link->told_why ? NULL : "the connection broke");
     else
         pg_watch_set(link->watch, true, left > 0);
+    if (link->connection && link->sent_any && !PQisBusy(link->connection))
+        uv_timer_start(&link->kick, on_kick, 0, 0);
+    link->sent_any = false;
 }
 
 void pg_link_push(struct pg_link *link, struct pg_unit *unit)
@@ -334,6 +342,13 @@ static void on_socket(void *context)
         pump(link);
 }
 
+static void on_kick(uv_timer_t *timer)
+{
+    struct pg_link *link = timer->data;
+    if (link->connection)
+        on_socket(link);
+}
+
 // ------------------------------------------------------------------------------- setting up
 
 static void send_session(struct pg_unit *unit, struct pg_link *link)
@@ -507,6 +522,7 @@ struct pg_link *pg_link_new(const struct pg_link_options *options)
     init_timer(link, &link->retry);
     init_timer(link, &link->later_timer);
     init_timer(link, &link->silence);
+    init_timer(link, &link->kick);
     uv_timer_start(&link->retry, on_retry, 0, 0);
     uv_timer_start(&link->silence, on_silence, SILENCE_MS, SILENCE_MS / 4);
     return link;
@@ -532,10 +548,11 @@ void pg_link_free(struct pg_link *link)
         forget_results(link);
     drop_connection(link);
     link->state = LINK_CLOSED;
-    link->closing = 3;
+    link->closing = 4;
     uv_close((uv_handle_t *)&link->retry, on_closed);
     uv_close((uv_handle_t *)&link->later_timer, on_closed);
     uv_close((uv_handle_t *)&link->silence, on_closed);
+    uv_close((uv_handle_t *)&link->kick, on_closed);
 }
 
 void pg_link_restart(struct pg_link *link)

@@ -26,12 +26,15 @@ struct pg_watch *pg_watch_new(uv_loop_t *loop, int fd, void (*ready)(void *conte
     return watch;
 }
 
-// An error on the socket is told as readiness: libpq finds out by itself.
+// An error on the socket is told as readiness: libpq finds out by itself. libuv has stopped the
+// handle then, so the next pg_watch_set has to start it again: there may be a last message to read
+// before the end shows.
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    (void)status;
     (void)events;
     struct pg_watch *watch = poll->data;
+    if (status < 0)
+        watch->events = 0;
     watch->ready(watch->context);
 }
 
