@@ -99,6 +99,9 @@ static void end_job(struct engine *engine, struct job *job)
                               : job->spec ? "elsewhere"
                                           : "none";
         metrics_add(engine->options.metrics, METRIC_JOBS, "summarize", outcome, 1);
+        if (job->draft.has_outcome && job->draft.outcome.state == JOB_FAILED)
+            metrics_add(engine->options.metrics, METRIC_DEAD_LETTERS, job->draft.outcome_code, NULL,
+                        1);
     }
     engine->bytes -= job->counted_bytes;
     heap_remove(&engine->wakes, &job->wake);

@@ -75,7 +75,6 @@ static void test_smallest_job(void **state)
     assert_int_equal(spec->deadline_ms, INT64_MAX);
     assert_int_equal(spec->not_before_ms, 0);
     assert_false(spec->fail_on_deadline);
-    assert_null(spec->after_batch);
     assert_string_equal(spec->labels_json, "{}");
     assert_int_equal(spec->max_cost_picousd, -1);
     assert_false(spec->fresh);
@@ -105,7 +104,7 @@ static const char full[] =
     "{\"v\": 1, \"id\": \"msa-7\", \"revision\": 2, \"kind\": \"summarize\", \"tenant\": \"legal\","
     " \"batch\": \"q3@2026\", \"priority\": 9, \"deadline\": \"2026-11-23T07:00:00+01:00\","
     " \"not_before\": \"2026-11-22T20:00:00Z\", \"on_deadline\": \"fail\","
-    " \"after\": {\"batch\": \"q2\"}, \"labels\": {\"z\": \"é\", \"a\": \"1\"},"
+    " \"labels\": {\"z\": \"é\", \"a\": \"1\"},"
     " \"max_cost_usd\": \"0.05\", \"fresh\": true, \"x-trace\": {\"any\": [1]},"
     " \"document\": {\"text\": \"hello\\n\", \"name\": \"MSA №7.txt\"},"
     " \"summarize\": {\"model\": \"grok-4.3\", \"max_chars\": 500,"
@@ -130,7 +129,6 @@ static void test_full_job(void **state)
     assert_int_equal(spec->deadline_ms, 1795413600000);
     assert_int_equal(spec->not_before_ms, 1795377600000);
     assert_true(spec->fail_on_deadline);
-    assert_string_equal(spec->after_batch, "q2");
     assert_string_equal(spec->labels_json, "{\"a\":\"1\",\"z\":\"é\"}");
     assert_int_equal(spec->max_cost_picousd, 50000000000);
     assert_true(spec->fresh);

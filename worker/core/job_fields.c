@@ -57,7 +57,6 @@ const char *job_field_path(enum field_set set)
     static const char *const paths[FIELD_SET_COUNT] = {
         [FIELD_SET_JOB] = "",
         [FIELD_SET_SEAL] = "",
-        [FIELD_SET_AFTER] = "after.",
         [FIELD_SET_DOCUMENT] = "document.",
         [FIELD_SET_SUMMARIZE] = "summarize.",
         [FIELD_SET_KEY_POINTS] = "summarize.key_points.",

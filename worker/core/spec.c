@@ -26,7 +26,6 @@ void job_spec_deinit(struct job_spec *spec)
         spec->tenant,
         spec->batch,
         spec->id,
-        spec->after_batch,
         spec->labels_json,
         spec->text,
         spec->media_type,

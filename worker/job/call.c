@@ -294,6 +294,10 @@ enum step_result step_call(struct job *job, const struct job_event *event,
         return on_http(job, event->http, context);
     if (event->kind == JOB_WAKE)
         return on_clock(job, context);
-    job->dropped = true; // JOB_STOP
+    job->dropped = true;              // JOB_STOP
+    if (job->call.finished_ms >= 0) { // whole but for its end marker
+        job_act(context, ACTION_CANCEL_CALL);
+        return end_call(job, READER_END_GRACE, NULL, context);
+    }
     return give_up(job, ERR_CONNECTION_LOST, "the worker had to stop", context);
 }
