@@ -379,6 +379,23 @@ static void scan_waiting(struct engine *engine, enum step step)
     }
 }
 
+// A job that waits for a time, a quota or a key has no intent that would tell it of its stop.
+static void look_for_stops(struct engine *engine)
+{
+    int64_t now_ms = engine_now(engine);
+    size_t left = LOOK_BATCH;
+    struct list *waiting = &engine->steps[STEP_ADMIT];
+    for (struct list_node *node = list_first(waiting); node && left > 0;
+         node = list_next(waiting, node)) {
+        struct job *job = engine_job_of(node);
+        if (now_ms - job->step_since_ms < LOOK_MS || now_ms - job->looked_ms < LOOK_MS)
+            continue;
+        job->looked_ms = now_ms;
+        left--;
+        engine->edges.store_ops->look_up(engine->edges.store, job->id, job->job_no);
+    }
+}
+
 static bool is_due(int64_t *next_ms, int64_t every_ms, int64_t now_ms)
 {
     if (now_ms < *next_ms)
@@ -408,6 +425,7 @@ static void keep_house(struct engine *engine)
     if (is_due(&engine->next_scan_ms, SCAN_MS, now_ms)) {
         scan_waiting(engine, STEP_ADMIT);
         scan_waiting(engine, STEP_HELD);
+        look_for_stops(engine);
     }
 }
 

@@ -23,6 +23,8 @@
 #define SWEEP_MS        10000
 #define REQUEUED_MS     1000
 #define SCAN_MS         1000 // how often waiting jobs' reasons are looked at
+#define LOOK_MS         2000 // how often it is asked whether a waiting job was cancelled
+#define LOOK_BATCH      500  // jobs a scan asks for at most
 #define ANNOUNCE_BATCH  200
 #define REQUEUED_BATCH  50
 

@@ -104,6 +104,21 @@ def test_a_batch_is_cancelled_under_way_and_opened_again(precis):
     precis.check_promises(names + ["late", "later"])
 
 
+@pytest.mark.partitions(1)
+def test_jobs_that_wait_for_a_limit_or_a_time_are_cancelled_at_once(precis):
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 2}}})
+    names = [f"job-{n}" for n in range(20)] + ["next-year"]
+    precis.send(jobs_of(precis, 20) + [precis.job("next-year", TEXT, not_before="2036-01-01T00:00:00Z")])
+    precis.start_worker()
+    wait_until("one to be done", lambda: "done" in states(precis).values())
+    precis.run("cancel", "--all")
+    ended = precis.wait_final(names, timeout=20)
+    assert ended["next-year"]["state"] == "cancelled"
+    assert [job["state"] for job in ended.values()].count("cancelled") > 15
+    precis.wait_committed()
+    precis.check_promises(names)
+
+
 def test_jobs_are_cancelled_before_they_are_read(precis):
     said = precis.run("cancel", "default/b/job-1", "job-2", "--batch", "b")
     assert said.stdout.count("not known yet") == 2

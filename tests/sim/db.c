@@ -272,6 +272,11 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
         reply_saved(db, job, out);
 }
 
+enum job_stop db_stop(const struct db *db, int64_t job_no)
+{
+    return job_no > 0 && db->jobs[job_no - 1].outcomes == 0 ? db->jobs[job_no - 1].stop : STOP_NONE;
+}
+
 enum lookup_verdict db_look_up(const struct db *db, int64_t worker, int64_t now_ms, int64_t job_no)
 {
     if (job_no == 0)

@@ -139,6 +139,8 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
 enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
                               const struct record_request *request, int64_t *out_letters,
                               size_t *out_count);
+// Of a job without an outcome.
+enum job_stop db_stop(const struct db *db, int64_t job_no);
 enum lookup_verdict db_look_up(const struct db *db, int64_t worker, int64_t now_ms, int64_t job_no);
 // The id of its letter; 0 where it was there already, or is for later.
 int64_t db_bury(struct db *db, int64_t now_ms, const struct bury_request *request);

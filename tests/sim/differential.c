@@ -121,6 +121,7 @@ static void on_event(void *context, const struct store_event *event)
         answer->letters = event->u.recorded.announcement_count;
     } else if (event->kind == STORE_LOOKED_UP) {
         answer->verdict = (int)event->u.looked_up.verdict;
+        answer->stop = (int)event->u.looked_up.stop;
     } else if (event->kind == STORE_BURIED) {
         answer->letters = event->u.buried.announcement != NULL;
     } else if (event->kind == STORE_SUSPECTED) {
@@ -394,8 +395,9 @@ static void op_look_up(struct test *test)
     worker->answered = false;
     store_ops_pg()->look_up(worker->store, (struct slot_id){1, 1}, held->real_no);
     await(test, &worker->answered);
-    struct answer model = {
-        .verdict = (int)db_look_up(&test->db, worker->model_id, NOW_MS, held->model_no)};
+    struct answer model = {.verdict =
+                               (int)db_look_up(&test->db, worker->model_id, NOW_MS, held->model_no),
+                           .stop = (int)db_stop(&test->db, held->model_no)};
     compare(test, "look_up", &worker->answer, &model);
 }
 

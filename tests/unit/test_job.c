@@ -190,17 +190,25 @@ static void what_was_stopped_is_cancelled(void **state)
         enum job_stop stop;
         const char *code;
     } rows[] = {{STOP_CANCELLED, "cancelled"}, {STOP_SUPERSEDED, "superseded"}};
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 6; i++) {
         struct walk walk;
         walk_to_claim(&walk, WALK_JOB(""));
         struct claim_reply reply = {.verdict = CLAIM_MINE, .job_no = 5, .epoch = 1};
         if (i < 2) { // when it is claimed
             reply.stop = rows[i].stop;
             walk_claimed(&walk, reply);
+        } else if (i < 4) { // while it waits: the engine asks now and then
+            walk_claimed(&walk, reply);
+            walk_looked_up(&walk, LOOKUP_HELD);
+            ASSERT_STEP(&walk, "admit");
+            struct store_event store = {
+                .kind = STORE_LOOKED_UP,
+                .u.looked_up = {.verdict = LOOKUP_HELD, .stop = rows[i - 2].stop}};
+            walk_store(&walk, JOB_LOOKED_UP, &store);
         } else { // when its call is about to leave
             walk_claimed(&walk, reply);
             walk_plain(&walk, JOB_ADMITTED);
-            walk_intended(&walk, INTENT_STOPPED, rows[i - 2].stop);
+            walk_intended(&walk, INTENT_STOPPED, rows[i - 4].stop);
         }
         ASSERT_STEP(&walk, "finish");
         ASSERT_ASKED_ONLY(&walk, ACTION_RECORD);

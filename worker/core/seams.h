@@ -302,6 +302,7 @@ struct store_event {
         struct claim_reply *claimed; // its arrays are taken by the engine
         struct {
             enum lookup_verdict verdict;
+            enum job_stop stop; // of a job without an outcome, whoever holds it
         } looked_up;
         struct {
             enum intent_verdict verdict;

@@ -45,7 +45,7 @@
 //           outcome there is this worker's and epoch's (also from before), with the announcements
 //           that are not announced yet; else FENCED.
 // look_up   FINISHED where an outcome is there; FREE where the claim is nobody's, or can be taken
-//           over now as above, or job_no is unknown; else HELD.
+//           over now as above, or job_no is unknown; else HELD. Without an outcome: with the stop.
 // bury      DEAD: one for a message; the announcement where it was new. It takes a message that was
 //           kept for later with it. LATER: kept once; no announcement.
 // announced Deletes the result message; marks the dead letter.

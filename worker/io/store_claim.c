@@ -478,6 +478,7 @@ static void look_ups_done(struct store *store, struct store_item **items, size_t
         event.u.looked_up.verdict = verdict[0] == 'f' && verdict[1] == 'i' ? LOOKUP_FINISHED
                                     : verdict[0] == 'f'                    ? LOOKUP_FREE
                                                                            : LOOKUP_HELD;
+        event.u.looked_up.stop = stop_of(store_text(read, row, 2));
         store_emit(store, &event);
     }
 }

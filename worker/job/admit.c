@@ -84,6 +84,10 @@ enum step_result step_admit(struct job *job, const struct job_event *event,
         job_move(job, STEP_END, context->now);
         return STEP_DONE;
     }
+    if (event->kind == JOB_LOOKED_UP) {
+        job->stop = event->store->u.looked_up.stop;
+        return job->stop == STOP_NONE ? STEP_WAIT : job_stopped(job, context->now);
+    }
     if (expired(job, context->now)) // JOB_WAKE
         return expire(job, context->now);
     wake_next(job, context->now); // the engine sees whether it is ready

@@ -218,6 +218,7 @@ struct job {
     size_t counted_bytes; // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's
+    int64_t looked_ms;    // the engine asked last whether it was stopped while it waits; 0: never
     char waiting_for[16]; // last reason that was written; "" none
     int64_t waiting_until; // and its start, unix ms; 0: not known
 };
