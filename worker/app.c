@@ -29,6 +29,7 @@
 #include "io/config_yaml.h"
 #include "io/kafka.h"
 #include "io/model_http.h"
+#include "io/pg_params.h"
 #include "io/secrets.h"
 #include "io/store.h"
 #include "io/web.h"
@@ -404,6 +405,7 @@ static void get_metrics(void *context, const struct web_request *request, struct
 
 static void harden(void)
 {
+    pg_params_forget_environment(); // what the configuration took of it is taken
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0); // keys are in this memory
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
