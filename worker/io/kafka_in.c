@@ -52,6 +52,7 @@ struct kafka_in {
     int asking;    // questions under way
     bool settling; // the begin offsets are being committed
     bool probing, down, ends_asked, fatal;
+    bool told_up; // BROKER_UP was told once
     uv_timer_t retry, probe, lag, closer;
     int handles;
     struct kafka_headers headers;
@@ -349,6 +350,15 @@ void kafka_in_store(struct kafka_in *in, const char *topic, int32_t partition, i
 
 static void probe_start(struct kafka_in *in, uint64_t delay_ms);
 
+static void tell_down(struct kafka_in *in, const char *reason)
+{
+    if (in->down)
+        return;
+    in->down = true;
+    log_event(in->log, LOG_LEVEL_WARN, "kafka_down", LOG_TEXT("text", reason));
+    emit_kind(in, BROKER_DOWN, reason);
+}
+
 static void on_alive(void *context, const struct kafka_ask *answer)
 {
     struct kafka_in *in = context;
@@ -357,10 +367,16 @@ static void on_alive(void *context, const struct kafka_ask *answer)
     if (in->closing != OPEN)
         return;
     if (answer->err) {
+        if (in->told_up)
+            tell_down(in, "no broker answers");
         probe_start(in, RETRY_MS);
         return;
     }
+    bool news = in->down || !in->told_up;
     in->down = false;
+    in->told_up = true;
+    if (!news)
+        return;
     log_event(in->log, LOG_LEVEL_INFO, "kafka_up", LOG_TEXT("brokers", in->config->brokers));
     emit_kind(in, BROKER_UP, NULL);
 }
@@ -381,11 +397,7 @@ static void probe_start(struct kafka_in *in, uint64_t delay_ms)
 
 static void on_all_down(struct kafka_in *in, const char *reason)
 {
-    if (!in->down) {
-        in->down = true;
-        log_event(in->log, LOG_LEVEL_WARN, "kafka_down", LOG_TEXT("text", reason));
-        emit_kind(in, BROKER_DOWN, reason);
-    }
+    tell_down(in, reason);
     probe_start(in, RETRY_MS);
 }
 
@@ -440,6 +452,10 @@ static void on_error(struct kafka_in *in, rd_kafka_event_t *event)
     else
         log_event(in->log, LOG_LEVEL_WARN, "kafka_error", LOG_TEXT("code", rd_kafka_err2name(err)),
                   LOG_TEXT("text", text));
+    // librdkafka does not always notice that the last one is gone: a lost connection is looked
+    // into.
+    if (err == RD_KAFKA_RESP_ERR__TRANSPORT)
+        probe_start(in, 0);
 }
 
 // _NO_OFFSET: there was nothing to commit.
