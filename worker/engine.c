@@ -206,7 +206,7 @@ void engine_on_broker(struct engine *engine, const struct broker_event *event)
     case BROKER_UP:
     case BROKER_DOWN:
         engine->broker_up = event->kind == BROKER_UP;
-        log_event(engine->options.log, LOG_LEVEL_WARN,
+        log_event(engine->options.log, engine->broker_up ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                   engine->broker_up ? "kafka_up" : "kafka_down", LOG_TEXT("reason", event->reason));
         break;
     case BROKER_FATAL:
