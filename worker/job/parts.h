@@ -73,4 +73,7 @@ void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct j
 void draft_part(struct job *job, const char *answer);
 void draft_outcome(struct job *job, enum job_state state);
 
+// trust.c: looks up the summary's quotes in the source; what it made belongs to the job's draft.
+void trust_cite(struct job *job, struct summary_row *row);
+
 #endif
