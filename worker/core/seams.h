@@ -199,6 +199,7 @@ struct citation_row {
     const char *quote;
     bool found;
     int64_t from, to; // code points; -1 where not found
+    int32_t page;     // 1-based; 0: not found, or the document has no pages
 };
 
 enum job_state { JOB_DONE, JOB_FAILED, JOB_CANCELLED };
@@ -212,8 +213,10 @@ struct summary_row {
     size_t warning_count;
     const struct citation_row *citations;
     size_t citation_count;
-    const char *document_name, *document_sha256, *language, *model, *response_model,
-        *prompt_version; // NULL where unknown
+    // NULL where unknown. `document_uri` without user, password and query
+    const char *document_name, *document_uri, *document_sha256, *language, *model, *response_model,
+        *prompt_version;
+    int32_t pages; // of the document; 0: it has none
 };
 
 struct outcome_row {
@@ -460,6 +463,45 @@ struct http_ops {
     void (*cancel)(void *http, struct slot_id owner, uint32_t serial);
 };
 
+// ---------------------------------------------------------------------------------- documents
+// Turns bytes into text outside the worker's process. One event for each start that was not
+// cancelled.
+
+struct extract_request {
+    struct slot_id owner;
+    const char *media_type; // NULL: by name and first bytes
+    const char *name;       // NULL: none
+    const char *url;        // file: or https:; NULL: `bytes` are the document
+    const char *sha256;     // what the bytes of a url must have; NULL: not told
+    const void *bytes;      // NULL where `url` is given
+    size_t len;
+};
+
+struct extract_event {
+    struct slot_id owner;
+    // NULL: there is text. Of class input (no_text, too_large, unreadable, forbidden_url ...) or
+    // transient (a child that could not be started, https 5xx, a fetch's time-out): the job tries
+    // again.
+    const struct failure *failure;
+    const char *text; // valid UTF-8, no NUL, no BOM, line ends \n; a form feed ends a page
+    size_t text_len;
+    int32_t pages;               // 0: the format has none
+    const char *sha256;          // of the bytes, hex; NULL where nothing was read
+    const char *media_type;      // what it turned out to be; NULL with a failure
+    const char *extractor;       // name and version of what made the text, e.g. "pdftotext-22.12.0"
+    const char *const *warnings; // sentences without document text
+    size_t warning_count;
+};
+
+struct extract_ops {
+    void (*start)(void *extractor, const struct extract_request *request);
+    // No event follows for this owner.
+    void (*cancel)(void *extractor, struct slot_id owner);
+    // What would make the text of such a document: with the SHA-256 the key of the table of
+    // extracted texts. The same string as the event's `extractor`; lives as long as the extractor.
+    const char *(*version)(void *extractor, const char *media_type, const char *name);
+};
+
 // ---------------------------------------------------------------------------------- all of them
 
 struct edges {
@@ -469,6 +511,8 @@ struct edges {
     const struct broker_ops *broker_ops;
     void *http;
     const struct http_ops *http_ops;
+    void *extractor;
+    const struct extract_ops *extract_ops;
     void *world;
     int64_t (*now_ms)(void *world); // monotonic
     uint64_t (*random)(void *world);
