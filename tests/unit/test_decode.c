@@ -383,6 +383,100 @@ static void test_stored(void **state)
     decode_out_deinit(&out);
 }
 
+// Which bytes are text here and now, and which are only kept for an extractor.
+static void test_data(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *data, *media_type;
+        enum document_source source;
+    } rows[] = {
+        {"aGVsbG8K", "text/plain", DOCUMENT_TEXT},
+        {"aGVsbG8K", "text/markdown", DOCUMENT_TEXT},
+        {"aGVsbG8K", "TEXT/CSV; charset=US-ASCII", DOCUMENT_TEXT},
+        {"", "text/plain", DOCUMENT_TEXT},
+        {"aGVsbG8K", "text/html", DOCUMENT_DATA},
+        {"aGVsbG8K", "text/HTML; charset=utf-8", DOCUMENT_DATA},
+        {"aGVsbG8K", "text/rtf", DOCUMENT_DATA},
+        {"aGVsbG8K", "application/pdf", DOCUMENT_DATA},
+        {"", "application/pdf", DOCUMENT_DATA},
+        {"aGVsbG8K", "text/plain; charset=windows-1252", DOCUMENT_DATA},
+        {"VmVydHJhZyD8YmVy", "text/plain", DOCUMENT_DATA}, // a bare 0xfc
+        {"//5oAGkA", "text/plain", DOCUMENT_DATA},         // UTF-16 with a mark
+        {"aABpAGoAawA=", "text/plain", DOCUMENT_DATA},     // UTF-16 without one
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char value[300];
+        snprintf(value, sizeof(value),
+                 JOB("\"document\": {\"data\": \"%s\", \"media_type\": \"%s\"}"), rows[i].data,
+                 rows[i].media_type);
+        struct decode_out out;
+        assert_int_equal(decode(value, &out), DECODED_JOB);
+        assert_int_equal(out.spec.document, rows[i].source);
+        assert_int_equal(out.spec.text != NULL, rows[i].source == DOCUMENT_TEXT);
+        assert_int_equal(out.spec.data != NULL, rows[i].source == DOCUMENT_DATA);
+        assert_string_equal(out.spec.media_type, rows[i].media_type);
+        decode_out_deinit(&out);
+    }
+}
+
+// The same bytes are the same content however they came; a URL alone is the URL.
+static void test_content_of_bytes(void **state)
+{
+    (void)state;
+#define PDF "\"data\": \"aGVsbG8K\", \"media_type\": \"application/pdf\""
+#define OF  JOB("\"document\": {" PDF ", \"name\": \"a.pdf\"}")
+#define URL "\"url\": \"https://h.example/a.pdf?sig=x\""
+    static const struct {
+        const char *one, *other;
+        bool same;
+    } rows[] = {
+        {OF, JOB("\"document\": {" PDF "}"), true},
+        {OF, JOB("\"document\": {\"stored\": \"" TEXT_SHA "\"}"), true},
+        {OF,
+         JOB("\"document\": {\"stored\": \"" TEXT_SHA "\", \"media_type\": \"application/pdf\"}"),
+         true},
+        {OF, JOB("\"document\": {" URL ", \"sha256\": \"" TEXT_SHA "\"}"), true},
+        {OF, JOB("\"document\": {" URL "}"), false},
+        {JOB("\"document\": {" URL "}"), JOB("\"document\": {" URL ", \"name\": \"n\"}"), true},
+        {JOB("\"document\": {" URL "}"), JOB("\"document\": {\"url\": \"https://h.example/b\"}"),
+         false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        unsigned char one[32], other[32];
+        hash_of(rows[i].one, one);
+        hash_of(rows[i].other, other);
+        assert_int_equal(memcmp(one, other, sizeof(one)) == 0, rows[i].same);
+    }
+}
+
+// A kept message leaves bytes out and keeps all that it takes to read them.
+static void test_kept_documents(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *kept;
+    } rows[] = {
+        {OF, "{\"stored\":\"" TEXT_SHA "\",\"name\":\"a.pdf\",\"media_type\":\"application/pdf\"}"},
+        {JOB("\"document\": {" URL ", \"sha256\": \"" TEXT_SHA "\"}"),
+         "{\"url\":\"https://h.example/a.pdf?sig=x\",\"sha256\":\"" TEXT_SHA "\"}"},
+        {JOB("\"document\": {" URL ", \"media_type\": \"text/html\"}"),
+         "{\"url\":\"https://h.example/a.pdf?sig=x\",\"media_type\":\"text/html\"}"},
+        {JOB("\"document\": {\"data\": \"aGVsbG8K\", \"media_type\": \"text/plain\"}"),
+         "{\"stored\":\"" TEXT_SHA "\"}"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct decode_out first, again;
+        assert_int_equal(decode(rows[i].value, &first), DECODED_JOB);
+        assert_non_null(strstr(first.spec.spec_json, rows[i].kept));
+        assert_int_equal(decode(first.spec.spec_json, &again), DECODED_JOB);
+        assert_memory_equal(first.spec.content_hash, again.spec.content_hash, 32);
+        assert_string_equal(first.spec.spec_json, again.spec.spec_json);
+        decode_out_deinit(&first);
+        decode_out_deinit(&again);
+    }
+}
+
 static void test_times_out_of_sense(void **state)
 {
     (void)state;
@@ -531,6 +625,9 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_frames_and_mending),
         cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_data),
+        cmocka_unit_test(test_content_of_bytes),
+        cmocka_unit_test(test_kept_documents),
         cmocka_unit_test(test_times_out_of_sense),
         cmocka_unit_test(test_tombstone),
         cmocka_unit_test(test_newer_version),

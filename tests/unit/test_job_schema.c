@@ -23,6 +23,7 @@
 #define SCHEMA_FILE   PRECIS_SOURCE_DIR "/schema/job.v1.json"
 #define EXAMPLES      PRECIS_SOURCE_DIR "/schema/examples/"
 #define NAME_PATTERN  "^[A-Za-z0-9._:@-]{1,200}$"
+#define URL_PATTERN   "^([Ff][Ii][Ll][Ee]|[Hh][Tt][Tt][Pp][Ss]):"
 #define SHA_PATTERN   "^[0-9a-fA-F]{64}$"
 #define MONEY_PATTERN "^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+)?$"
 #define TIME_PATTERN                                                                               \
@@ -103,6 +104,8 @@ static json_t *value_schema(const struct field *field)
     case FIELD_MEMBERS:
         return object_schema((enum field_set)field->low);
     case FIELD_URL:
+        return json_pack("{s:s, s:s, s:I, s:I}", "type", "string", "pattern", URL_PATTERN,
+                         "minLength", (json_int_t)field->low, "maxLength", (json_int_t)field->high);
     case FIELD_LATER:
         return NULL;
     }
@@ -129,10 +132,12 @@ static json_t *field_schema(const struct field *field)
 static void add_document_rules(json_t *schema)
 {
     json_object_set_new(schema, "oneOf",
-                        json_pack("[{s:[s]}, {s:[s]}, {s:[s]}]", "required", "text", "required",
-                                  "data", "required", "stored"));
+                        json_pack("[{s:[s]}, {s:[s]}, {s:[s]}, {s:[s]}]", "required", "text",
+                                  "required", "data", "required", "url", "required", "stored"));
     json_object_set_new(schema, "dependentRequired",
-                        json_pack("{s:[s], s:[s]}", "data", "media_type", "media_type", "data"));
+                        json_pack("{s:[s], s:[s]}", "data", "media_type", "sha256", "url"));
+    json_object_set_new(schema, "dependentSchemas",
+                        json_pack("{s:{s:{s:[s]}}}", "media_type", "not", "required", "text"));
 }
 
 static json_t *object_schema(enum field_set set)

@@ -28,6 +28,7 @@ void job_spec_deinit(struct job_spec *spec)
         spec->id,
         spec->labels_json,
         spec->text,
+        spec->data,
         spec->media_type,
         spec->document_name,
         spec->document_url,

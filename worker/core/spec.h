@@ -11,8 +11,9 @@
 
 enum job_kind { JOB_SUMMARIZE };
 
-// Where the document's text is. job_decode gives TEXT (also for base64 data, which it has decoded)
-// and STORED; the other two are in the contract and refused until they work.
+// Where the document is. TEXT: in the spec, also where it came as data of a text type in UTF-8.
+// DATA: its bytes are in the spec and have to be read by an extractor. STORED: in PostgreSQL, as
+// text or as bytes. URL: an extractor gets it.
 enum document_source { DOCUMENT_TEXT, DOCUMENT_STORED, DOCUMENT_DATA, DOCUMENT_URL };
 
 enum too_long { TOO_LONG_SPLIT, TOO_LONG_TRUNCATE, TOO_LONG_FAIL };
@@ -40,10 +41,14 @@ struct job_spec {
     enum document_source document;
     char *text; // DOCUMENT_TEXT: cleaned, may be blank; else NULL
     size_t text_len;
-    char document_sha256[65]; // of the cleaned text, lower-case hex; TEXT and STORED
-    char *document_name;      // NULL: none
-    char *media_type;         // NULL: none
-    char *document_url;       // NULL: none
+    char *data; // DOCUMENT_DATA: the bytes; else NULL
+    size_t data_len;
+    // Lower-case hex: of the cleaned text, of the bytes, or what a URL must give; "" for a URL that
+    // comes without one.
+    char document_sha256[65];
+    char *document_name; // NULL: none
+    char *media_type;    // NULL: none
+    char *document_url;  // DOCUMENT_URL: file: or https:; else NULL
 
     // Parameters of summarize.
     char *model; // route or model, "default"
@@ -60,10 +65,10 @@ struct job_spec {
     bool pack;
 
     unsigned char content_hash[32]; // CONTRACT.md, section 1: what "the same content" means
-    char
-        *spec_json; // the message again, with {"stored": sha256} for the document: job_decode takes
-                    // it like any other, and finds the same content. Keep it as text: jsonb would
-                    // reorder the members of output_schema, which a model answers in their order.
+    char *spec_json; // the message again, with {"stored": sha256} for a document that came with it:
+                     // job_decode takes it like any other, and finds the same content. Keep it as
+                     // text: jsonb would reorder the members of output_schema, which a model
+                     // answers in their order.
     char traceparent[64]; // the submitter's; "" where none came
 };
 

@@ -74,6 +74,10 @@ static enum step_result begin_claimed(struct job *job, const struct step_context
         job_act(context, ACTION_FETCH);
         return STEP_WAIT;
     }
+    if (job->spec->document != DOCUMENT_TEXT) {
+        failure_set(&failure, ERR_UNREADABLE, "this worker has nothing to read the document with");
+        return job_fail(job, &failure, context->now);
+    }
     job->text = job->spec->text;
     job->text_len = job->spec->text_len;
     return check_text(job, context->now);

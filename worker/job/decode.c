@@ -16,6 +16,7 @@
 #include "core/identity.h"
 #include "core/json_scan.h"
 #include "core/text.h"
+#include "job/decode_document.h"
 #include "job/fields.h"
 
 #define VERSION   1
@@ -144,139 +145,6 @@ static void read_traceparent(struct job_spec *spec, const struct message *messag
     }
 }
 
-// --------------------------------------------------------------------------- the document
-
-static bool fail_document(struct failure *out, enum err_code code, const char *detail)
-{
-    failure_set(out, code, "%s", detail);
-    return false;
-}
-
-static bool take_text(struct job_spec *spec, const char *text, size_t len,
-                      const struct decode_limits *limits, struct failure *out)
-{
-    struct buf clean OWN_BUF;
-    buf_init(&clean, limits->text_bytes);
-    if (!text_clean(&clean, text, len, NULL)) {
-        failure_set(out, ERR_TOO_LARGE, "the document has %zu bytes of text; at most %zu are taken",
-                    len, limits->text_bytes);
-        return false;
-    }
-    text_sha256_hex(buf_str(&clean), clean.len, spec->document_sha256);
-    spec->document = DOCUMENT_TEXT;
-    spec->text_len = clean.len;
-    spec->text =
-        own_grow(buf_take(&clean), spec->text_len + 1, 1); // without the buffer's spare room
-    return true;
-}
-
-// Is the charset of a media type one that text_clean can take? None means UTF-8.
-static bool is_utf8_charset(const char *media_type)
-{
-    const char *charset = strcasestr(media_type, "charset=");
-    if (!charset)
-        return true;
-    charset += strlen("charset=");
-    charset += *charset == '"';
-    size_t len = strcspn(charset, "\"; ");
-    return (len == 5 && strncasecmp(charset, "utf-8", len) == 0) ||
-           (len == 4 && strncasecmp(charset, "utf8", len) == 0) ||
-           (len == 8 && strncasecmp(charset, "us-ascii", len) == 0);
-}
-
-static bool fail_unreadable(struct failure *out, const char *detail)
-{
-    failure_set(out, ERR_UNREADABLE, "%s", detail);
-    snprintf(out->suggestion, sizeof(out->suggestion), "%s",
-             "Send the text itself: document.text, or base64 data with media_type "
-             "\"text/plain; charset=utf-8\".");
-    return false;
-}
-
-static bool is_readable_type(const char *media_type, struct failure *out)
-{
-    if (!media_type) {
-        failure_set(out, ERR_BAD_FIELD,
-                    "document.media_type is missing; document.data needs it, for instance "
-                    "\"text/plain\"");
-        return false;
-    }
-    if (strncasecmp(media_type, "text/", 5) != 0)
-        return fail_unreadable(out, "document.data has a media type that cannot be read yet; only "
-                                    "text/* can");
-    return is_utf8_charset(media_type) ||
-           fail_unreadable(out, "document.media_type names a charset that is not UTF-8");
-}
-
-static bool take_data(struct job_spec *spec, const json_t *data, const struct decode_limits *limits,
-                      struct failure *out)
-{
-    if (!is_readable_type(spec->media_type, out))
-        return false;
-    struct buf bytes OWN_BUF;
-    buf_init(&bytes, limits->text_bytes);
-    if (!text_add_base64(&bytes, json_string_value(data), json_string_length(data))) {
-        if (!bytes.overflow)
-            return fail_document(out, ERR_BAD_FIELD, "document.data is not base64");
-        failure_set(out, ERR_TOO_LARGE, "the document has more than the %zu bytes that are taken",
-                    limits->text_bytes);
-        return false;
-    }
-    const char *foreign = text_foreign_encoding(buf_str(&bytes), bytes.len);
-    if (foreign) {
-        char detail[120];
-        snprintf(detail, sizeof(detail), "document.data is not UTF-8; it looks like %s", foreign);
-        return fail_unreadable(out, detail);
-    }
-    return take_text(spec, buf_str(&bytes), bytes.len, limits, out);
-}
-
-static bool take_stored(struct job_spec *spec, const char *sha256)
-{
-    for (size_t i = 0; i < 64; i++)
-        spec->document_sha256[i] =
-            (char)(sha256[i] >= 'A' && sha256[i] <= 'F' ? sha256[i] - 'A' + 'a' : sha256[i]);
-    spec->document = DOCUMENT_STORED;
-    return true;
-}
-
-// Said before the other members are looked at, which belong to the URL.
-static bool check_url(const json_t *document, struct failure *out)
-{
-    const json_t *value = json_object_get(document, "url");
-    if (!json_is_string(value))
-        return true;
-    const char *url = json_string_value(value);
-    const char *scheme = strncasecmp(url, "https:", 6) == 0  ? "https: is"
-                         : strncasecmp(url, "s3:", 3) == 0   ? "s3: is"
-                         : strncasecmp(url, "file:", 5) == 0 ? "file: is"
-                                                             : "URLs are";
-    failure_set(out, ERR_FORBIDDEN_URL, "document.url: %s not read in this version", scheme);
-    return false;
-}
-
-// Exactly one of the forms; document.name and media_type were taken with the fields.
-static bool take_document(struct job_spec *spec, const json_t *document,
-                          const struct decode_limits *limits, struct failure *out)
-{
-    const json_t *text = json_object_get(document, "text");
-    const json_t *data = json_object_get(document, "data");
-    const json_t *stored = json_object_get(document, "stored");
-    int forms = (text != NULL) + (data != NULL) + (stored != NULL);
-    if (forms != 1) {
-        failure_set(out, ERR_BAD_FIELD, "document has %d of text, data and stored; expected one",
-                    forms);
-        return false;
-    }
-    if (spec->media_type && !data)
-        return fail_document(out, ERR_BAD_FIELD, "document.media_type goes with data only");
-    if (stored)
-        return take_stored(spec, json_string_value(stored));
-    if (data)
-        return take_data(spec, data, limits, out);
-    return take_text(spec, json_string_value(text), json_string_length(text), limits, out);
-}
-
 // ------------------------------------------------------------------------------ the job
 
 // The message again, as it is kept: names written out, the document by its hash.
@@ -288,11 +156,7 @@ static void write_spec(struct job_spec *spec, const json_t *root)
     json_object_set_new(kept, "batch", json_string(spec->batch));
     json_object_set_new(kept, "id", json_string(spec->id));
     json_object_update_missing(kept, (json_t *)root);
-    json_t *document = json_object();
-    json_object_set_new(document, "stored", json_string(spec->document_sha256));
-    if (spec->document_name)
-        json_object_set_new(document, "name", json_string(spec->document_name));
-    json_object_set_new(kept, "document", document);
+    json_object_set_new(kept, "document", decode_document_kept(spec));
     struct buf text OWN_BUF;
     buf_init(&text, 0);
     identity_write_json(&text, kept, false);
@@ -306,7 +170,8 @@ static void hash_content(struct job_spec *spec, const json_t *root)
     const struct identity_content content = {
         .kind = kind,
         .parameters = json_object_get(root, kind),
-        .document_sha256 = spec->document_sha256,
+        .document_sha256 = spec->document_sha256[0] ? spec->document_sha256 : NULL,
+        .document_url = spec->document_url,
     };
     identity_hash(&content, spec->content_hash);
 }
@@ -316,9 +181,8 @@ static enum decoded decode_job(const json_t *root, const struct message *message
 {
     struct job_spec *spec = &out->spec;
     const json_t *document = json_object_get(root, "document");
-    if (!check_url(document, &out->failure) ||
-        !fields_take(spec, FIELD_SET_JOB, root, &out->failure) ||
-        !take_document(spec, document, limits, &out->failure))
+    if (!fields_take(spec, FIELD_SET_JOB, root, &out->failure) ||
+        !decode_document(spec, document, limits, &out->failure))
         return DECODED_BAD;
     if (spec->points_min > spec->points_max) {
         failure_set(&out->failure, ERR_BAD_FIELD,

@@ -70,8 +70,10 @@ static void say_expected(struct buf *out, const struct field *field)
     case FIELD_TEXT:
         buf_printf(out, "a string of %lld to %lld characters", low, high);
         break;
-    case FIELD_STRING:
     case FIELD_URL:
+        buf_printf(out, "a URL of %lld to %lld characters", low, high);
+        break;
+    case FIELD_STRING:
         buf_add_str(out, "a string");
         break;
     case FIELD_SHA256:
@@ -337,9 +339,9 @@ static bool take_value(struct job_spec *spec, const struct field *field, const j
     case FIELD_NAME:
         return take_name(spec, field, value);
     case FIELD_TEXT:
+    case FIELD_URL:
         return take_text(spec, field, value);
     case FIELD_STRING:
-    case FIELD_URL:
         return json_is_string(value);
     case FIELD_SHA256:
         return take_sha256(value);
