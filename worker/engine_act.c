@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/own.h"
 #include "base/redact.h"
 #include "engine_parts.h"
 
@@ -27,10 +28,11 @@ static void act_claim(struct engine *engine, struct job *job)
 static void act_intend(struct engine *engine, struct job *job)
 {
     const struct plan *plan = &job->plan;
+    char *version OWN_FREE = plan->stored ? NULL : prompt_version(job->spec);
     struct plan_row row = {
         .plan_no = plan->no,
         .model = plan->model->name,
-        .prompt_version = PROMPT_VERSION,
+        .prompt_version = version,
         .text_sha256 = job->text_sha256,
         .calls_json = plan->calls_json,
     };

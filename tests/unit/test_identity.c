@@ -142,6 +142,8 @@ static void test_same_content(void **state)
         {NULL, "{\"model\": \"default\", \"max_chars\": 300, \"evidence\": \"quotes\"}", true},
         {NULL, "{\"key_points\": {\"min\": 3, \"max\": 5}, \"pack\": \"auto\"}", true},
         {NULL, "{\"x-note\": \"mine\"}", true},
+        {NULL, "{\"template\": \"lease@2\"}", true},
+        {"{\"template\": \"a@1\"}", "{\"template\": \"b@1\"}", true},
         {"{\"key_points\": {\"max\": 4}}", "{\"key_points\": {\"max\": 4, \"min\": 3}}", true},
         {"{\"temperature\": 1}", "{\"temperature\": 1.0}", true},
         {"{\"output_schema\": {\"a\": 1, \"b\": 2}}", "{\"output_schema\": {\"b\": 2, \"a\": 1}}",

@@ -74,6 +74,7 @@ static json_t *value_schema(const struct field *field)
 {
     switch (field->type) {
     case FIELD_NAME:
+    case FIELD_TAG:
         return pattern_schema(NAME_PATTERN);
     case FIELD_TEXT:
         return json_pack("{s:s, s:I, s:I}", "type", "string", "minLength", (json_int_t)field->low,
@@ -215,6 +216,7 @@ static bool has_default(const struct job_spec *spec, const struct field *field, 
                    : -1;
     switch ((int)field->type) {
     case FIELD_NAME:
+    case FIELD_TAG:
     case FIELD_TEXT:
         return strcmp(*(char *const *)(const void *)place, json_string_value(value)) == 0;
     case FIELD_INTEGER:

@@ -158,6 +158,25 @@ static void test_name_is_escaped(void **state)
     prompt_deinit(&prompt);
 }
 
+static void test_version(void **state)
+{
+    (void)state;
+    struct job_spec spec = basic_spec();
+    char *plain = prompt_version(&spec);
+    assert_string_equal(plain, PROMPT_VERSION);
+    assert_true(prompt_version_is_current(plain));
+    free(plain);
+    spec.template_label = (char *)(uintptr_t) "lease@2";
+    char *labelled = prompt_version(&spec);
+    assert_string_equal(labelled, "lease@2 " PROMPT_VERSION);
+    assert_true(prompt_version_is_current(labelled));
+    free(labelled);
+    assert_true(prompt_version_is_current("other@1 " PROMPT_VERSION));
+    assert_false(prompt_version_is_current("lease@2 summary-0"));
+    assert_false(prompt_version_is_current("summary-0"));
+    assert_false(prompt_version_is_current(PROMPT_VERSION " "));
+}
+
 static void test_repair(void **state)
 {
     (void)state;
@@ -313,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_fence),
         cmocka_unit_test(test_invisible_text_is_not_sent),
         cmocka_unit_test(test_name_is_escaped),
+        cmocka_unit_test(test_version),
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_default_schemas),
         cmocka_unit_test(test_own_schemas),

@@ -9,6 +9,7 @@
 #include "core/identity.h"
 #include "core/text.h"
 #include "job/decode.h"
+#include "templates/template.h"
 
 enum given_type { GIVEN_TEXT, GIVEN_NUMBER, GIVEN_FLAG };
 
@@ -66,6 +67,54 @@ static int take_given(struct submit_order *order, struct invocation *invocation,
     json_object_set_new(given->summarize ? order->summarize : order->members, given->member,
                         member);
     return EXIT_DONE;
+}
+
+// ------------------------------------------------------------------------------- the template
+
+// Its parameters are what options are laid upon.
+static int take_template(struct submit_order *order, struct invocation *invocation)
+{
+    const char *which = invocation_value(invocation, "template");
+    struct job_template template;
+    struct config_errors errors = {0};
+    if (!which)
+        return EXIT_DONE;
+    if (template_load(&template, which, &errors)) {
+        json_object_update(order->summarize, template.summarize);
+        template_deinit(&template);
+        return EXIT_DONE;
+    }
+    config_errors_tell(&errors);
+    config_errors_deinit(&errors);
+    return EXIT_USAGE;
+}
+
+// --instructions is added to the template's own, which go with its schema.
+static void join_instructions(struct submit_order *order, const char *templates)
+{
+    const char *added = json_string_value(json_object_get(order->summarize, "instructions"));
+    if (!templates || !added || strcmp(templates, added) == 0)
+        return;
+    struct buf both OWN_BUF;
+    buf_init(&both, 0);
+    size_t len = strlen(templates);
+    bool ended = len > 0 && templates[len - 1] == '\n';
+    buf_printf(&both, "%s%sMoreover, and before all that stands above: %s", templates,
+               ended ? "" : "\n", added);
+    json_object_set_new(order->summarize, "instructions", json_string(buf_str(&both)));
+}
+
+// All parameters: the template's, then the options.
+static int take_parameters(struct submit_order *order, struct invocation *invocation)
+{
+    int code = take_template(order, invocation);
+    const json_t *instructions = json_object_get(order->summarize, "instructions");
+    char *templates OWN_FREE = own_strdup(json_string_value(instructions));
+    for (size_t i = 0; code == EXIT_DONE && i < sizeof(givens) / sizeof(givens[0]); i++)
+        code = take_given(order, invocation, &givens[i]);
+    if (code == EXIT_DONE)
+        join_instructions(order, templates);
+    return code;
 }
 
 // ------------------------------------------------------------------------------- checks
@@ -192,9 +241,7 @@ int submit_order_read(struct submit_order *order, struct invocation *invocation)
         invocation_flag(invocation, "reasoning-effort"))
         return invocation_misuse(invocation, "--reasoning-mode and --reasoning-effort exclude "
                                              "each other");
-    int code = EXIT_DONE;
-    for (size_t i = 0; code == EXIT_DONE && i < sizeof(givens) / sizeof(givens[0]); i++)
-        code = take_given(order, invocation, &givens[i]);
+    int code = take_parameters(order, invocation);
     code = code ? code : take_labels(order, invocation);
     code = code ? code : take_max_failed(order, invocation);
     code = code ? code : take_hold_back(order, invocation);

@@ -166,7 +166,8 @@ static bool is_default(const struct field *field, const json_t *value)
 // The value as it counts for the content; false: it counts for nothing.
 static bool write_parameter(struct buf *out, const struct field *field, const json_t *value)
 {
-    if (!field || field->type == FIELD_LATER || is_default(field, value))
+    if (!field || field->type == FIELD_LATER || field->type == FIELD_TAG ||
+        is_default(field, value))
         return false;
     if (field->type == FIELD_MEMBERS)
         return write_parameters(out, (enum field_set)field->low, value);

@@ -34,9 +34,9 @@ void identity_number(double value, char out[IDENTITY_NUMBER_BYTES]);
 //   {"document": …, "kind": …, "parameters": {…}}
 // `document` is the SHA-256 in hex of the cleaned text or of the bytes, the same whether they came
 // with the message, lie in PostgreSQL or are what a URL must give; a URL without one is
-// {"url": …}. `parameters` is
-// the member of the kind's name without what equals its default and without x-…, so that an
-// explicit default is the same as none and a field that a later version adds changes no hash.
+// {"url": …}. `parameters` is the member of the kind's name without what equals its default, tags
+// (a template's name) and x-…, so that an explicit default is the same as none and a field that a
+// later version adds changes no hash.
 struct identity_content {
     const char *kind;
     const json_t *parameters; // NULL: none

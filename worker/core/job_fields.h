@@ -18,6 +18,7 @@ enum field_set {
 
 enum field_type {
     FIELD_NAME,
+    FIELD_TAG,
     FIELD_TEXT,
     FIELD_STRING,
     FIELD_SHA256,

@@ -225,6 +225,22 @@ static void add_repair(struct prompt *prompt, const char *answer, const char *re
 
 // ------------------------------------------------------------------------------------- public
 
+char *prompt_version(const struct job_spec *spec)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    if (spec->template_label)
+        buf_printf(&out, "%s ", spec->template_label);
+    buf_add_str(&out, PROMPT_VERSION);
+    return buf_take(&out);
+}
+
+bool prompt_version_is_current(const char *stored)
+{
+    const char *blank = strrchr(stored, ' ');
+    return strcmp(blank ? blank + 1 : stored, PROMPT_VERSION) == 0;
+}
+
 void prompt_build(struct prompt *out, const struct prompt_order *order)
 {
     *out = (struct prompt){.schema_name = "summary"};

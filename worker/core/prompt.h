@@ -23,7 +23,7 @@
 
 #include "core/spec.h"
 
-// Stored with each summary; changes whenever a word here changes what a model is told.
+// Changes whenever a word here changes what a model is told.
 #define PROMPT_VERSION "summary-1"
 
 #define PART_SUMMARY_CHARS 1500
@@ -59,6 +59,12 @@ struct prompt_order {
     const char *bad_answer;    // for a repair: what the model answered, and why it cannot be used
     const char *bad_reason;    // both NULL where this is none
 };
+
+// What is stored with each plan and summary: PROMPT_VERSION, after the name of the job's template
+// where there is one ("contract@1 summary-1"). On the heap.
+char *prompt_version(const struct job_spec *spec);
+// Whether what is stored there was asked in the words of this program.
+bool prompt_version_is_current(const char *stored);
 
 // Fills `out`, which the caller clears with prompt_deinit.
 void prompt_build(struct prompt *out, const struct prompt_order *order);

@@ -36,6 +36,7 @@ void job_spec_deinit(struct job_spec *spec)
         spec->language,
         spec->instructions,
         spec->temperature,
+        spec->template_label,
         spec->output_schema_json,
         spec->reasoning_effort,
         spec->spec_json,

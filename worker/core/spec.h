@@ -55,6 +55,7 @@ struct job_spec {
     int64_t max_chars;
     int64_t points_min, points_max;
     char *language, *instructions; // NULL: none
+    char *template_label;          // "name@version", told and not obeyed; NULL: none
     char *output_schema_json;      // in the user's own order of members; NULL: none
     bool evidence_quotes;
     enum too_long on_too_long;

@@ -2,7 +2,6 @@
 // YAML documents: libfyaml with its silences closed.
 #include "io/yaml_doc.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -308,9 +307,14 @@ static json_t *json_of(struct yaml_doc *doc, struct fy_node *node, int depth)
     return NULL;
 }
 
+json_t *yaml_tree(struct yaml_doc *doc, struct fy_node *node)
+{
+    return json_of(doc, node, 0);
+}
+
 char *yaml_json(struct yaml_doc *doc, struct fy_node *node)
 {
-    json_t *json = json_of(doc, node, 0);
+    json_t *json = yaml_tree(doc, node);
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
     json_decref(json);
     return text;

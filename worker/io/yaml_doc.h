@@ -5,6 +5,7 @@
 #ifndef PRECIS_IO_YAML_DOC_H
 #define PRECIS_IO_YAML_DOC_H
 
+#include <jansson.h>
 #include <libfyaml.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,8 +36,10 @@ bool yaml_is_null(struct fy_node *node);
 char *yaml_scalar(struct fy_node *node);
 // Where a scalar begins; `fallback` for what has no place of its own.
 struct config_place yaml_place(struct fy_node *node, struct config_place fallback);
-// Any node as JSON text (heap), with YAML 1.2's rules for numbers, true, false and null. NULL:
-// deeper than 64, or a key that is no scalar.
+// Any node as JSON (the caller decrefs it), members in the document's order, with YAML 1.2's rules
+// for numbers, true, false and null. NULL: deeper than 64, or a key that is no scalar.
+json_t *yaml_tree(struct yaml_doc *doc, struct fy_node *node);
+// The same as text (heap), members sorted.
 char *yaml_json(struct yaml_doc *doc, struct fy_node *node);
 
 #endif

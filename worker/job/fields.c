@@ -65,6 +65,7 @@ static void say_expected(struct buf *out, const struct field *field)
     long long low = (long long)field->low, high = (long long)field->high;
     switch (field->type) {
     case FIELD_NAME:
+    case FIELD_TAG:
         buf_printf(out, "%lld to %lld of the characters A-Z a-z 0-9 . _ : @ -", low, high);
         break;
     case FIELD_TEXT:
@@ -337,6 +338,7 @@ static bool take_value(struct job_spec *spec, const struct field *field, const j
 {
     switch (field->type) {
     case FIELD_NAME:
+    case FIELD_TAG:
         return take_name(spec, field, value);
     case FIELD_TEXT:
     case FIELD_URL:

@@ -157,6 +157,7 @@ struct record_draft {
     struct summary_row summary;
     struct citation_row *citations; // owned
     char *output_json;              // owned
+    char *prompt_version;           // owned
 };
 
 // A message kept for as long as its job lives; one block of memory.

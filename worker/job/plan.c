@@ -261,7 +261,7 @@ bool plan_restore(struct job *job, const struct config *config)
     if (!last)
         return false;
     job->plan = (struct plan){.no = last->plan_no, .model = model_by_name(config, last->model)};
-    bool usable = job->plan.model && strcmp(last->prompt_version, PROMPT_VERSION) == 0 &&
+    bool usable = job->plan.model && prompt_version_is_current(last->prompt_version) &&
                   strcmp(last->text_sha256, job->text_sha256) == 0 &&
                   calls_from_json(&job->plan, last->calls_json, job->text_chars);
     if (!usable) { // its number is taken: the next plan gets the one after it

@@ -14,6 +14,7 @@ void draft_clear(struct record_draft *draft)
 {
     free(draft->citations);
     free(draft->output_json);
+    free(draft->prompt_version);
     *draft = (struct record_draft){0};
 }
 
@@ -127,7 +128,9 @@ static void draft_summary(struct job *job)
     const struct job_spec *spec = job->spec;
     struct summary_row *row = &job->draft.summary;
     free(job->draft.output_json);
+    free(job->draft.prompt_version);
     job->draft.output_json = summary_output(summary);
+    job->draft.prompt_version = prompt_version(spec);
     *row = (struct summary_row){
         .summary = summary->summary,
         .key_points = (const char *const *)summary->points,
@@ -140,7 +143,7 @@ static void draft_summary(struct job *job)
         .language = spec->language,
         .model = job->plan.model->name,
         .response_model = if_any(job->call.answer.response_model),
-        .prompt_version = PROMPT_VERSION,
+        .prompt_version = job->draft.prompt_version,
     };
     trust_cite(job, row);
     job->draft.outcome.summary = row;
