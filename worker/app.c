@@ -64,6 +64,7 @@ struct app {
     int64_t phase_until_ms;
     int64_t house_due_ms;
     bool joined, jobs_stopped;
+    bool told_reading;
     bool abandoned; // librdkafka could not be stopped: its threads are left running
     int exit_code;
     char crash_point[40];
@@ -360,6 +361,17 @@ static void on_prepare(uv_prepare_t *handle)
     uv_timer_start(&app->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
 }
 
+static void tell_reading(struct app *app)
+{
+    struct kafka_stats stats;
+    if (app->told_reading || !app->options->on_reading)
+        return;
+    kafka_stats(app->kafka, &stats);
+    app->told_reading = stats.in.partitions > 0;
+    if (app->told_reading)
+        app->options->on_reading(app->options->context);
+}
+
 static void on_house(uv_timer_t *timer)
 {
     struct app *app = timer->data;
@@ -371,6 +383,7 @@ static void on_house(uv_timer_t *timer)
         drain(app);
     if (engine_key_is_refused(app->engine) && now_ms >= app->next_reread_ms)
         reread_soon(app); // it may have been changed where ${file:} or ${exec:} reads it
+    tell_reading(app);
 }
 
 // ------------------------------------------------------------------------------- web

@@ -22,6 +22,8 @@ struct app_options {
     bool accept_gap;
     bool embedded;             // inside `precis dev`: the caller handles signals
     const volatile bool *stop; // embedded: set to true to drain; looked at ten times a second
+    void (*on_reading)(void *context); // once, when jobs are read from the first partition; may be
+    void *context;                     // NULL
 };
 
 // Runs until the worker has left. Returns the program's exit code.

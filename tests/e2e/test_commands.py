@@ -238,6 +238,14 @@ def test_no_schema(precis, folder):
         assert "Run `precis migrate`" in done.stderr
 
 
+def test_variables_of_libpq_change_nothing(precis, folder):
+    lead_elsewhere = {"PGHOST": "127.0.0.2", "PGPORT": "9", "PGUSER": "nobody", "PGDATABASE": "elsewhere",
+                      "PGSERVICE": "elsewhere", "PGOPTIONS": "-c statement_timeout=1", "PGSSLMODE": "verify-full"}
+    assert precis.run("submit", folder, env=lead_elsewhere).stdout.startswith("4 jobs submitted")
+    for words in (["status"], ["doctor"], ["migrate", "status"]):
+        precis.run(*words, env=lead_elsewhere)
+
+
 # ------------------------------------------------------------------------------- what workers leave
 
 STORY = """
@@ -669,8 +677,10 @@ def test_dev_started_again_goes_on(case_dir):
         dev = Process(f"dev-{turn}", [program, "dev", "--dir", case_dir / "dev", "--listen", f"127.0.0.1:{free_port()}"],
                       case_dir, env)
         wait_until("dev to be up", lambda: "everything is up" in dev.out(), timeout=60)
+        assert "kafka_assigned" in dev.log()  # said when the worker has joined, not before
         answer = submit()
         assert (answer["jobs"], answer["repeated"], answer["done"]) == (turn, turn - 1, turn)
         assert answer["documents_stored"] == turn  # a broker in memory gets references only
         dev.signal(signal.SIGTERM)
         assert dev.wait() == 0
+        assert '"level":"warn"' not in dev.log()

@@ -10,16 +10,15 @@
 #include "core/config.h"
 
 enum exit_code {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,       // wrong usage or configuration, or too old a schema
-    EXIT_JOBS_FAILED = 3, // ended, but with failed jobs
-    EXIT_INTERRUPTED = 130,
+#define EXIT_ROW(name, number, words) EXIT_##name = (number),
+#include "cmd/exit_codes.def"
+#undef EXIT_ROW
 };
 
 struct option_row {
     const char *name;  // without the dashes; NULL ends the table
-    const char *value; // what stands for its value in the help; NULL: a flag
+    const char *value; // what stands for its value in the help; NULL: a flag. "a|b" are the words
+                       // that it takes, FILE, CSV and DIR a path: shells complete by it
     const char *help;
 };
 
@@ -27,7 +26,7 @@ struct invocation;
 
 struct command {
     const char *name;
-    const char *arguments; // "PATH…" as in the usage line; NULL: takes none
+    const char *arguments; // "PATH…" or "[up|down]" as in the usage line; NULL: takes none
     const char *summary;   // one line, for `precis --help`
     const char *details;   // more help; NULL: none
     const struct option_row *options;
@@ -37,6 +36,13 @@ struct command {
 
 // Runs `argv[1..]` by the table (ended by NULL); prints help and usage errors itself.
 int commands_main(const struct command *const *commands, int argc, char **argv);
+// That table, for commands that write about commands.
+const struct command *const *invocation_commands(const struct invocation *invocation);
+// The options of a command, with --json where it takes that; of NULL those that all commands take.
+void command_each_option(const struct command *command,
+                         void (*each)(void *context, const struct option_row *row), void *context);
+// Whether a summary or an option's help says that it is not in this version: refused by name.
+bool command_is_later(const char *words);
 
 // The last value of an option; NULL where it was not given. A flag's value is "".
 const char *invocation_value(const struct invocation *invocation, const char *name);

@@ -18,6 +18,7 @@
 #include "io/config_yaml.h"
 #include "io/kafka_mock.h"
 #include "io/migrate.h"
+#include "io/pg_params.h"
 #include "io/secrets.h"
 
 struct dev {
@@ -195,6 +196,18 @@ static bool write_config(struct dev *dev)
     return ok;
 }
 
+// Now, and not before, does somebody who submits find a worker.
+static void say_up(void *context)
+{
+    const struct dev *dev = context;
+    printf("precis dev: everything is up. In another terminal:\n"
+           "  export PRECIS_CONFIG=%s\n"
+           "  precis submit PATH…    precis status    precis results BATCH\n"
+           "Ctrl-C ends it; %s keeps the database.\n",
+           dev->config_path, dev->directory);
+    fflush(stdout);
+}
+
 static int run_worker(struct dev *dev)
 {
     struct secrets *secrets = secrets_new();
@@ -213,13 +226,9 @@ static int run_worker(struct dev *dev)
             .config_path = source.path,
             .env_file = source.env_file,
             .name = "dev",
+            .on_reading = say_up,
+            .context = dev,
         };
-        printf("precis dev: everything is up. In another terminal:\n"
-               "  export PRECIS_CONFIG=%s\n"
-               "  precis submit PATH…    precis status    precis results BATCH\n"
-               "Ctrl-C ends it; %s keeps the database.\n",
-               dev->config_path, dev->directory);
-        fflush(stdout);
         code = app_run(&options);
     } else {
         config_errors_tell(&errors);
@@ -232,6 +241,7 @@ static int run_worker(struct dev *dev)
 static int run(struct invocation *invocation)
 {
     struct dev dev = {.invocation = invocation};
+    pg_params_forget_environment();
     bool ok = make_directory(&dev) && start_broker(&dev) && start_database(&dev) &&
               (uses_real_api(&dev) || start_simulator(&dev)) && write_config(&dev);
     int code = EXIT_FAILED;

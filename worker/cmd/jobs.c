@@ -163,7 +163,7 @@ static int run(struct invocation *invocation)
 static const struct option_row options[] = {
     {"batch", "NAME", "jobs of this batch (or tenant/batch)"},
     {"tenant", "NAME", "jobs of this tenant"},
-    {"state", "STATE", "queued, waiting, running, done, failed or cancelled"},
+    {"state", "queued|waiting|running|done|failed|cancelled", "only those in this state"},
     {"code", "CODE", "with this error code, or waiting for this reason"},
     {"limit", "N", "at most so many (50)"},
     {0},

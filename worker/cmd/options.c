@@ -8,8 +8,12 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "core/text.h"
 #include "io/config_yaml.h"
+#include "io/pg_params.h"
 #include "io/pg_query.h"
+
+#define LEFT_COLUMNS 28
 
 struct given {
     const struct option_row *row;
@@ -17,6 +21,7 @@ struct given {
 };
 
 struct invocation {
+    const struct command *const *commands;
     const struct command *command;
     const char *program;
     struct given *given;
@@ -43,14 +48,40 @@ static const struct option_row json_options[] = {
 
 // ------------------------------------------------------------------------------- help
 
-static void print_options(const struct option_row *rows)
+static void each_of(const struct option_row *rows,
+                    void (*each)(void *context, const struct option_row *row), void *context)
 {
-    for (; rows && rows->name; rows++) {
-        char left[60];
-        snprintf(left, sizeof(left), "--%s%s%s", rows->name, rows->value ? " " : "",
-                 rows->value ? rows->value : "");
-        printf("  %-28s %s\n", left, rows->help);
-    }
+    for (; rows && rows->name; rows++)
+        each(context, rows);
+}
+
+void command_each_option(const struct command *command,
+                         void (*each)(void *context, const struct option_row *row), void *context)
+{
+    if (command)
+        each_of(command->options, each, context);
+    if (command && command->prints_data)
+        each_of(json_options, each, context);
+    if (!command)
+        each_of(common_options, each, context);
+}
+
+bool command_is_later(const char *words)
+{
+    return strncmp(words, "(later)", strlen("(later)")) == 0;
+}
+
+static void print_option(void *context, const struct option_row *row)
+{
+    (void)context;
+    char left[100];
+    int len = snprintf(left, sizeof(left), "--%s%s%s", row->name, row->value ? " " : "",
+                       row->value ? row->value : "");
+    // One that is longer than its column has a line of its own.
+    if (len > LEFT_COLUMNS)
+        printf("  %s\n  %*s %s\n", left, LEFT_COLUMNS, "", row->help);
+    else
+        printf("  %-*s %s\n", LEFT_COLUMNS, left, row->help);
 }
 
 static int print_command_help(const struct command *command)
@@ -60,10 +91,8 @@ static int print_command_help(const struct command *command)
     if (command->details)
         printf("\n%s\n", command->details);
     printf("\nOptions:\n");
-    print_options(command->options);
-    if (command->prints_data)
-        print_options(json_options);
-    print_options(common_options);
+    command_each_option(command, print_option, NULL);
+    command_each_option(NULL, print_option, NULL);
     return EXIT_DONE;
 }
 
@@ -74,8 +103,10 @@ static int print_help(const struct command *const *commands)
     for (; *commands; commands++)
         printf("  %-12s %s\n", (*commands)->name, (*commands)->summary);
     printf(
-        "\n`precis COMMAND --help` says more. Exit codes: 0 done, 1 it failed, 2 wrong usage or\n"
-        "configuration, 3 ended with failed jobs, 130 interrupted.\n");
+        "\n`precis COMMAND --help` says more; `precis man | man -l -` says it all. Exit codes:\n");
+#define EXIT_ROW(name, number, words) printf("  %-5d %s\n", number, words);
+#include "cmd/exit_codes.def"
+#undef EXIT_ROW
     return EXIT_DONE;
 }
 
@@ -109,6 +140,40 @@ static const struct option_row *find_option(const struct command *command, const
     return row ? row : find_in(common_options, name, len);
 }
 
+struct names {
+    const char **list;
+    size_t count;
+};
+
+static void add_name(void *context, const struct option_row *row)
+{
+    struct names *names = context;
+    names->list = own_grow(names->list, names->count + 1, sizeof(*names->list));
+    names->list[names->count++] = row->name;
+}
+
+// The name that was meant: by a letter or two, or by its beginning. NULL: none is near.
+static const char *nearest(const struct names *names, const char *word)
+{
+    const char *near = text_nearest(word, names->list, names->count);
+    for (size_t i = 0; !near && word[0] && word[1] && i < names->count; i++)
+        if (strncmp(names->list[i], word, strlen(word)) == 0)
+            near = names->list[i];
+    return near;
+}
+
+static int refuse_option(const struct invocation *invocation, const char *name, size_t len)
+{
+    struct names names = {0};
+    char *word OWN_FREE = own_strndup(name, len);
+    command_each_option(invocation->command, add_name, &names);
+    command_each_option(NULL, add_name, &names);
+    const char *near = nearest(&names, word);
+    free(names.list);
+    return invocation_misuse(invocation, "unknown option --%s%s%s%s", word,
+                             near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+}
+
 // Reads argv[*i]; moves *i past a value that stands apart. An exit code, or -1 to go on.
 static int read_option(struct invocation *invocation, int argc, char **argv, int *i)
 {
@@ -117,7 +182,7 @@ static int read_option(struct invocation *invocation, int argc, char **argv, int
     size_t len = equals ? (size_t)(equals - name) : strlen(name);
     const struct option_row *row = find_option(invocation->command, name, len);
     if (!row)
-        return invocation_misuse(invocation, "unknown option --%.*s", (int)len, name);
+        return refuse_option(invocation, name, len);
     const char *value = "";
     if (row->value && equals)
         value = equals + 1;
@@ -155,9 +220,10 @@ static int read_arguments(struct invocation *invocation, int argc, char **argv)
     return -1;
 }
 
-static int run_command(const struct command *command, int argc, char **argv)
+static int run_command(const struct command *const *commands, const struct command *command,
+                       int argc, char **argv)
 {
-    struct invocation invocation = {.command = command, .program = argv[0]};
+    struct invocation invocation = {.commands = commands, .command = command, .program = argv[0]};
     invocation.given = own_array((size_t)argc, sizeof(struct given));
     invocation.arguments = own_array((size_t)argc, sizeof(char *));
     int code = EXIT_DONE;
@@ -176,21 +242,16 @@ static int run_command(const struct command *command, int argc, char **argv)
     return code;
 }
 
-// The command whose name shares the longest beginning with what was typed.
-static const char *nearest_command(const struct command *const *commands, const char *name)
+static int refuse_command(const struct command *const *commands, const char *name)
 {
-    const char *best = NULL;
-    size_t best_len = 1;
-    for (; *commands; commands++) {
-        size_t len = 0;
-        while (name[len] && name[len] == (*commands)->name[len])
-            len++;
-        if (len > best_len) {
-            best_len = len;
-            best = (*commands)->name;
-        }
-    }
-    return best;
+    struct names names = {0};
+    for (; *commands; commands++)
+        add_name(&names, &(struct option_row){.name = (*commands)->name});
+    const char *near = nearest(&names, name);
+    free(names.list);
+    fprintf(stderr, "error: unknown command \"%s\"%s%s%s\n`precis --help` lists the commands.\n",
+            name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return EXIT_USAGE;
 }
 
 int commands_main(const struct command *const *commands, int argc, char **argv)
@@ -208,11 +269,8 @@ int commands_main(const struct command *const *commands, int argc, char **argv)
     }
     for (const struct command *const *command = commands; *command; command++)
         if (strcmp((*command)->name, name) == 0)
-            return run_command(*command, argc, argv);
-    const char *near = nearest_command(commands, name);
-    fprintf(stderr, "error: unknown command \"%s\"%s%s%s\n`precis --help` lists the commands.\n",
-            name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-    return EXIT_USAGE;
+            return run_command(commands, *command, argc, argv);
+    return refuse_command(commands, name);
 }
 
 // ------------------------------------------------------------------------------- what was given
@@ -254,6 +312,11 @@ const char *invocation_argument(const struct invocation *invocation, size_t n)
     return n < invocation->argument_count ? invocation->arguments[n] : NULL;
 }
 
+const struct command *const *invocation_commands(const struct invocation *invocation)
+{
+    return invocation->commands;
+}
+
 const char *invocation_program(const struct invocation *invocation)
 {
     return invocation->program;
@@ -291,6 +354,7 @@ const struct config *invocation_config(struct invocation *invocation)
     if (!invocation->config)
         config_errors_tell(&errors);
     config_errors_deinit(&errors);
+    pg_params_forget_environment(); // what the configuration took of it is taken
     return invocation->config;
 }
 

@@ -263,7 +263,7 @@ static int run(struct invocation *invocation)
 static const struct option_row options[] = {
     {"batch", "NAME", "the batch; else the name of the first file or folder"},
     {"tenant", "NAME", "whose jobs they are (default)"},
-    {"kind", "KIND", "summarize; the others are not supported yet"},
+    {"kind", "summarize", "what to do; the other kinds come later"},
     {"model", "NAME", "a route or a model of the configuration (default)"},
     {"priority", "0-9", "9 goes first (5)"},
     {"deadline", "TIME", "when the results are needed, as 2026-11-22T07:00:00Z"},
@@ -275,7 +275,7 @@ static const struct option_row options[] = {
     {"instructions", "TEXT", "what else a summary has to heed; comes after a template's"},
     {"language", "NAME", "of the summaries; else each document's own"},
     {"on-too-long", "split|truncate|fail", "where a document does not fit the model (split)"},
-    {"reasoning-mode", "MODE", "auto, reasoning or non-reasoning"},
+    {"reasoning-mode", "auto|reasoning|non-reasoning", "how the model thinks (auto)"},
     {"reasoning-effort", "EFFORT", "as the model takes it; excludes --reasoning-mode"},
     {"fresh", NULL, "no answers from the cache"},
     {"revise", NULL, "documents that changed since they were submitted: a new revision"},
@@ -284,8 +284,8 @@ static const struct option_row options[] = {
     {"max-failed", "N|P%", "exit code 3 only where more failed or were not submitted (0)"},
     {"store-all", NULL, "put every document into PostgreSQL, not only those over 4 KB"},
     {"hold-back", "SIZE", "while a partition has more than this unread (for brokers in memory)"},
-    {"budget", "USD", "not supported yet"},
-    {"canary", "N", "not supported yet"},
+    {"budget", "USD", "(later) what the batch may cost"},
+    {"canary", "N", "(later) so many first, and the rest when they went well"},
     {0},
 };
 

@@ -173,8 +173,10 @@ bool kafka_queue_log(struct log *log, rd_kafka_event_t *event)
     int syslog_level;
     if (rd_kafka_event_log(event, &facility, &text, &syslog_level) != 0)
         return true;
-    // Properties of consumers are given to the producer too; it says so each time.
-    if (strcmp(facility, "CONFWARN") == 0)
+    // Properties of consumers are given to the producer too; it says so each time. And it says of a
+    // broker in memory each time that it cannot be asked to create no topics, which that never
+    // does.
+    if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "AUTOCREATE") == 0)
         syslog_level = 7;
     enum log_level level = syslog_level <= 3   ? LOG_LEVEL_ERROR
                            : syslog_level == 4 ? LOG_LEVEL_WARN
