@@ -17,7 +17,7 @@ import shutil
 
 import pytest
 
-from rig.common import BUILD, LONG, ROOT
+from rig.common import BUILD, LONG, PATIENCE, ROOT
 from rig.program import Precis
 from rig.servers import Kafka, ModelSim, Postgres
 
@@ -75,8 +75,10 @@ def kafka(_kafka):
 
 @pytest.fixture
 def case_name(request):
-    """A name that no other test has, good for databases, topics and groups."""
+    """A name that no other test has, good for databases, topics and groups. A second try has its own."""
     number = request.session.items.index(request.node)
+    tries = getattr(request.node, "execution_count", 1)
+    number = f"{number}_{tries}" if tries > 1 else number
     return f"t{number}_" + re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40].strip("_")
 
 
@@ -139,6 +141,14 @@ def pytest_runtest_makereport(item, call):
     if call.when == "call":
         item.report = report
     return report
+
+
+def pytest_collection_modifyitems(items):
+    """The limit of a whole test is as patient as its waits."""
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        seconds = mark.args[0] if mark else float(item.config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
 def pytest_report_header():

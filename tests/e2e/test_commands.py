@@ -342,12 +342,13 @@ def on_a_terminal(precis, *words, env=None):
     with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=precis.env(TERM="xterm", **(env or {})),
                           cwd=precis.folder) as process:
         os.close(slave)
-        text = b""
+        text, left = b"", False
         try:
             while piece := os.read(master, 65536):
                 text += piece
-                if text.count(b"\x1b[2J") == 2:
+                if text.count(b"\x1b[2J") >= 2 and not left:  # once: a second one finds no handler any more
                     process.send_signal(signal.SIGINT)
+                    left = True
         except OSError:  # the other end is closed
             pass
         os.close(master)

@@ -9,6 +9,8 @@ from .servers import ModelSim
 @contextlib.contextmanager
 def standing(name, run_dir, postgres, kafka, *options, partitions=1):
     """Yields a migrated Precis with a simulator of its own; fails at the end on crashes and sanitizer reports."""
+    tries = len(list(run_dir.glob(f"{name}-*")))
+    name = f"{name}-{tries + 1}"
     folder = run_dir / name
     folder.mkdir()
     sim = ModelSim(folder, *options)
