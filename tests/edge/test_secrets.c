@@ -93,6 +93,34 @@ static void test_expand(void **state)
     secrets_free(secrets);
 }
 
+// A relative name is looked for where systemd puts a service's credentials.
+static void test_credentials(void **state)
+{
+    (void)state;
+    struct secrets *secrets = secrets_new();
+    char folder[] = "/tmp/precis-test-XXXXXX", path[100], missing[150];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/key", folder);
+    write_file(path, "from systemd\n");
+    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    expect_expanded(secrets, "${file:key}", "from systemd");
+    snprintf(missing, sizeof(missing), "! %s/other cannot be read: No such file or directory",
+             folder);
+    expect_expanded(secrets, "${file:other}", missing);
+    char absolute[120];
+    snprintf(absolute, sizeof(absolute), "${file:%s}", path);
+    setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
+    expect_expanded(secrets, absolute, "from systemd");
+    setenv("CREDENTIALS_DIRECTORY", "", 1);
+    expect_expanded(secrets, "${file:no/such}",
+                    "! no/such cannot be read: No such file or "
+                    "directory");
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink(path);
+    rmdir(folder);
+    secrets_free(secrets);
+}
+
 // ${env:} keeps its first value.
 static void test_env_first(void **state)
 {
@@ -175,9 +203,8 @@ int main(void)
     setenv("TEST_TOKEN", "tok-12345", 1);
     setenv("TEST_EMPTY", "", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expand),
-        cmocka_unit_test(test_env_first),
-        cmocka_unit_test(test_exec_limit),
+        cmocka_unit_test(test_expand),    cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_env_first), cmocka_unit_test(test_exec_limit),
         cmocka_unit_test(test_env_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

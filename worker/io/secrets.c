@@ -293,8 +293,21 @@ static bool settle(struct buf *value, const char *what, struct buf *why)
     return false;
 }
 
-static bool expand_file(const char *path, struct expansion *out, struct buf *value, struct buf *why)
+// A relative name is a file of $CREDENTIALS_DIRECTORY, where that is set; the caller frees.
+static char *placed(const char *path)
 {
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    struct buf whole;
+    buf_init(&whole, 0);
+    if (path[0] != '/' && folder && folder[0])
+        buf_printf(&whole, "%s/", folder);
+    buf_add_str(&whole, path);
+    return buf_take(&whole);
+}
+
+static bool expand_file(const char *name, struct expansion *out, struct buf *value, struct buf *why)
+{
+    char *path OWN_FREE = placed(name);
     struct buf content OWN_WIPED;
     buf_init(&content, SECRET_MAX_BYTES);
     struct buf from OWN_BUF;

@@ -6,6 +6,10 @@
 // counts as unset for a default. `$${` is a plain `${`. Values are texts: a NUL or more than 64 KB
 // is refused, line ends at their end are dropped. No value is ever part of a message.
 //
+// ${file:name} without a slash at its start is a file of the folder that $CREDENTIALS_DIRECTORY
+// names (which systemd's LoadCredential sets), else of the current one: so one configuration serves
+// where that folder has another path for each worker.
+//
 // ${exec:} splits its text at blanks ('…' and "…" hold blanks together), starts the program without
 // a shell, with no input, and kills its process group after 10 s. It blocks for that time at most,
 // so a loop that has leases to renew reads its configuration elsewhere.
