@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/time_text.h"
+
 #define NS_PER_MS   INT64_C(1000000)
 #define NS_PER_S    INT64_C(1000000000)
 #define MS_PER_DAY  INT64_C(86400000)
@@ -132,17 +134,6 @@ struct date {
     bool short_year;
 };
 
-// Days since 1970-01-01 of a day in the Gregorian calendar. Years begin in March here, so that the
-// leap day is the last of its year; an era is 400 years of 146,097 days.
-static int64_t days_since_1970(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2 ? 1 : 0;
-    int64_t era = year / 400, year_of_era = year % 400;
-    int64_t day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
 static bool take_char(const char **cursor, char c)
 {
     if (**cursor != c)
@@ -215,18 +206,24 @@ static bool take_comma_date(const char *at, struct date *date)
            strncmp(at, "GMT", 3) == 0 && at_end(at + 3);
 }
 
-static int64_t date_unix_ms(const struct date *date)
+// False: there is no such day.
+static bool date_unix_ms(const struct date *date, int64_t *out_unix_ms)
 {
-    int64_t days = days_since_1970(date->year, date->month, date->day);
-    return days * MS_PER_DAY + ((date->hour * 60 + date->minute) * 60 + date->second) * 1000;
+    int64_t days;
+    if (!time_text_days(date->year, date->month, date->day, &days))
+        return false;
+    *out_unix_ms =
+        days * MS_PER_DAY + ((date->hour * 60 + date->minute) * 60 + date->second) * 1000;
+    return true;
 }
 
-static bool day_exists(const struct date *date)
+// The year of a date with two digits: the one that is less than fifty years ago.
+static void widen_year(struct date *date, int64_t unix_now_ms)
 {
-    int64_t next_month = date->month % 12 + 1;
-    int64_t next_year = date->year + (date->month == 12 ? 1 : 0);
-    return days_since_1970(date->year, date->month, date->day) <
-           days_since_1970(next_year, next_month, 1);
+    int64_t unix_ms;
+    for (date->year += 1900; date->year < 9900; date->year += 100)
+        if (date_unix_ms(date, &unix_ms) && unix_ms + 50 * MS_PER_YEAR >= unix_now_ms)
+            return;
 }
 
 bool http_date_parse(const char *text, int64_t unix_now_ms, int64_t *out_unix_ms)
@@ -239,13 +236,8 @@ bool http_date_parse(const char *text, int64_t unix_now_ms, int64_t *out_unix_ms
     if (text - name < 3 || !(take_comma_date(text, &date) || take_asctime(text, &date)))
         return false;
     if (date.short_year)
-        for (date.year += 1900;
-             date.year < 9900 && date_unix_ms(&date) + 50 * MS_PER_YEAR < unix_now_ms;)
-            date.year += 100;
-    if (!day_exists(&date))
-        return false;
-    *out_unix_ms = date_unix_ms(&date);
-    return true;
+        widen_year(&date, unix_now_ms);
+    return date_unix_ms(&date, out_unix_ms);
 }
 
 static int64_t until_date_ms(const char *text, int64_t unix_now_ms)

@@ -29,6 +29,16 @@ static int64_t days_to_month(int64_t year, int64_t month)
     return days_before_month[month - 1] + (month > 2 && is_leap(year));
 }
 
+bool time_text_days(int64_t year, int64_t month, int64_t day, int64_t *out_days)
+{
+    if (year < 1 || month < 1 || month > 12)
+        return false;
+    if (day < 1 || day > days_to_month(year, month + 1) - days_to_month(year, month))
+        return false;
+    *out_days = days_to_year(year) + days_to_month(year, month) + day - 1;
+    return true;
+}
+
 // Takes `count` digits; -1 where there are fewer.
 static int64_t take_digits(const char **at, int count)
 {
@@ -52,16 +62,13 @@ static bool take_char(const char **at, char c, char other)
 static bool take_date(const char **at, int64_t *out_days)
 {
     int64_t year = take_digits(at, 4);
-    if (year < 1 || !take_char(at, '-', '-'))
+    if (year < 0 || !take_char(at, '-', '-'))
         return false;
     int64_t month = take_digits(at, 2);
-    if (month < 1 || month > 12 || !take_char(at, '-', '-'))
+    if (month < 0 || !take_char(at, '-', '-'))
         return false;
     int64_t day = take_digits(at, 2);
-    if (day < 1 || day > days_to_month(year, month + 1) - days_to_month(year, month))
-        return false;
-    *out_days = days_to_year(year) + days_to_month(year, month) + day - 1;
-    return true;
+    return time_text_days(year, month, day, out_days);
 }
 
 // An optional fraction, cut to milliseconds; false: a point without a digit.

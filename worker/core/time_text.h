@@ -13,6 +13,9 @@
 // millisecond are cut off, a leap second counts as the second after it. False: anything else, a
 // day that the month does not have, and a time without a zone.
 bool time_text_parse(const char *text, int64_t *out_unix_ms);
+// Days from 1970-01-01 to that day of the Gregorian calendar (before it: negative). False: there is
+// no such day; years begin with 1.
+bool time_text_days(int64_t year, int64_t month, int64_t day, int64_t *out_days);
 // In UTC; the fraction is left out where it is zero. Times outside the years 0001 to 9999 are
 // written as the nearest one inside. Returns out.
 char *time_text_format(int64_t unix_ms, char out[TIME_TEXT_BYTES]);
