@@ -719,11 +719,32 @@ static void test_http2(void **state)
     proxy_stop(&proxy);
 }
 
+// Nothing is known of the server yet, and hundreds of calls want to go: a connection a hundred of
+// them, not one each.
+static void test_http2_begins_with_few_connections(void **state)
+{
+    struct bench *bench = *state;
+    struct proxy proxy;
+    proxy_start(bench, &proxy, "h2,http/1.1");
+    bench->provider.connections_max++; // another pool, which has seen no answer
+    struct model_http_stats before, after;
+    model_http_stats(bench->http, &before);
+    for (uint32_t i = 1; i <= 600; i++)
+        start(bench, i, "/ok");
+    wait_ends(bench, 600);
+    model_http_stats(bench->http, &after);
+    for (uint32_t i = 1; i <= 600; i++)
+        assert_int_equal(bench->calls[i].failure.code, ERR_NONE);
+    assert_in_range(after.connections_opened - before.connections_opened, 1, 7);
+    proxy_stop(&proxy);
+}
+
 static void test_tls_with_http1(void **state)
 {
     struct bench *bench = *state;
     struct proxy proxy;
     proxy_start(bench, &proxy, "http/1.1");
+    bench->provider.connections_max++; // another pool, which has seen no answer
     for (uint32_t i = 1; i <= 50; i++)
         start(bench, i, "/ok");
     wait_ends(bench, 50);
@@ -797,6 +818,7 @@ int main(void)
         TEST(test_connection_cap),
         TEST(test_many_lanes),
         TEST(test_http2),
+        TEST(test_http2_begins_with_few_connections),
         TEST(test_tls_with_http1),
         TEST(test_tls_is_checked),
         TEST(test_tls_server_dies),

@@ -14,8 +14,10 @@
 // HTTP/2: libcurl 7.88 opens a connection for every transfer that does not fit into those that
 // stand, however many are being opened already. So a pool gives it STREAMS transfers for each
 // standing connection, and beyond that a single one, which opens the next; when that one stands,
-// there is room for STREAMS more. Until the first answer says which protocol it is, there are as
-// many transfers as connections; libcurl holds them until the first handshake says.
+// there is room for STREAMS more. So it begins with a single one, too: given a thousand at once,
+// libcurl holds them until the first handshake says that HTTP/2 is spoken, and then opens 150
+// connections at once, each with a handshake of a millisecond or more. Where the first answer says
+// HTTP/1.1, there are as many transfers as connections from then on.
 //
 // Idle connections: libcurl's limit counts those in use too, so it is set at each end to what is in
 // use plus the provider's `connections.idle`.
@@ -223,7 +225,7 @@ static struct pool *new_pool(struct model_http *http, const struct config_provid
 
 static bool has_room(struct pool *pool)
 {
-    if (pool->protocol != PROTOCOL_HTTP2)
+    if (!pool->common.tls || pool->protocol == PROTOCOL_HTTP1)
         return pool->active.len < (size_t)pool->connections;
     int64_t open = pool->lanes[0].open;
     if (pool->unsent == 0 || open < pool->standing)
