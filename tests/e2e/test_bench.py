@@ -2,6 +2,7 @@
 """The benchmark runs and its checks hold; what it measures here is nobody's figure."""
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -9,21 +10,36 @@ import pytest
 from rig.common import BUILD, PATIENCE, ROOT
 
 
-@pytest.mark.timeout(400)
+def bench(*words, timeout=300):
+    return subprocess.run([ROOT / "tests" / "bench" / "run", *map(str, words)], check=False, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "PRECIS_BUILD": str(BUILD)}, capture_output=True, text=True,
+                          timeout=timeout * PATIENCE)
+
+
+@pytest.mark.timeout(500)
 def test_the_benchmark_runs_and_checks_its_jobs(case_dir):
     figures = case_dir / "figures.json"
-    done = subprocess.run([ROOT / "tests" / "bench" / "run", "--jobs", "300", "--in-flight", "100", "--latency", "50ms",
-                           "--json", figures], env={**os.environ, "PRECIS_BUILD": str(BUILD)}, check=False,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300 * PATIENCE)
+    alone = [] if shutil.which("go") else ["--no-go"]
+    done = bench("--jobs", 300, "--rounds", 1, "--case", "tls:100:50ms", "--case", "plain:100:50ms", *alone,
+                 "--json", figures)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every job done once; ledger = bill" in done.stdout
-    found = json.loads(figures.read_text())
-    assert found["jobs"] == 300 and 1 <= found["calls_at_once"] <= 100
-    assert found["worker_cpu_us_per_job"] > 0 and found["postgres_cpu_us_per_job"] > 0
-    assert 0 < found["start_to_first_claim_ms"] and found["peak_resident_mib"] > 1
+    rounds = json.loads(figures.read_text())["found"]
+    assert set(rounds) == {"tls:100:50ms", "plain:100:50ms"}
+    for case in rounds.values():
+        assert len(case) == 1 and set(case[0]) == ({"precis"} if alone else {"precis", "go"})
+        ours = case[0]["precis"]
+        assert 1 <= ours["calls_at_once"] <= 100 and ours["start_to_first_claim_ms"] > 0
+        for figures_of in case[0].values():
+            for name in ("worker_cpu_us_per_job", "postgres_cpu_us_per_job", "peak_resident_mib", "jobs_per_second"):
+                assert figures_of[name] > 0, name
 
 
-def test_the_benchmark_refuses_what_it_cannot_run():
-    done = subprocess.run([ROOT / "tests" / "bench" / "run", "--jobs", "0"], check=False, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60 * PATIENCE)
-    assert done.returncode == 2 and "at least 1" in done.stderr
+@pytest.mark.parametrize("words,problem", [
+    (["--jobs", "0"], "at least 1"),
+    (["--case", "tls:many:200ms"], "a case is"),
+    (["--case", "quic:10:0ms"], "a case is"),
+])
+def test_the_benchmark_refuses_what_it_cannot_run(words, problem):
+    done = bench(*words, timeout=60)
+    assert done.returncode == 2 and problem in done.stderr
