@@ -304,6 +304,39 @@ def test_own_schema_with_quotes(sim):
     assert set(sim.content(system=system, response_format=None)["output"]) == {"fee", "a/b"}
 
 
+FACTS = (
+    "LEASE\n\nThis lease is made on 1 March 2026 and begins on April 15, 2026. The monthly rent is EUR 1.250,00 and the "
+    "deposit US$ 2.5 million. Die Frist endet am 31.12.2027 oder am 5. März 2028; fällig sind 300,50 Euro. "
+    "Le bail est signé le 1er juillet 2029. El plazo vence el 2 de mayo de 2030. 期限は2031年4月1日まで、賃料は50,000円。"
+)
+
+
+def test_own_schema_with_dates_and_amounts(sim):
+    text = {"type": ["string", "null"]}
+    dates = {f"d{n}": dict(text, description="begin, ISO 8601") for n in range(8)}
+    own = {"type": "object", "properties": {
+        **dates, "late": dict(text, description="ISO 8601"), "time": dict(text, description="HH:MM"),
+        "sums": {"type": "array", "items": {"type": "object", "properties": {
+            "what": text, "amount": {"type": "string", "description": "amount, as written"}}}},
+        "more": dict(text, description="amount"), "signed": {"type": ["boolean", "null"]},
+        "names": {"type": "array", "items": {"type": "string"}}}}
+    path = {"type": "object", "properties": {"path": {"type": "string"}, "quote": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"output": own, "quotes": {"type": "array", "items": path}}}
+    content = sim.content(FACTS, schema=schema)
+    output = content["output"]
+    assert [output[f"d{n}"] for n in range(8)] == [
+        "2026-03-01", "2026-04-15", "2027-12-31", "2028-03-05", "2029-07-01", "2030-05-02", "2031-04-01", None]
+    assert output["late"] is None and output["time"] is None and output["signed"] is None and output["more"] is None
+    assert [item["amount"] for item in output["sums"]] == ["EUR 1.250,00", "US$ 2.5 million", "300,50 Euro", "50,000円"]
+    assert len(output["names"]) == 2
+    quotes = {quote["path"]: quote["quote"] for quote in content["quotes"]}
+    assert {"/d0", "/sums/1/amount", "/names/0"} <= set(quotes) and "/d7" not in quotes
+    assert all(quote in FACTS for quote in quotes.values())
+    assert "1 March 2026" in quotes["/d0"] and "2.5 million" in quotes["/sums/1/amount"]
+    bare = sim.content("Nothing is said.", schema=schema)["output"]
+    assert bare["sums"] == [] and bare["d0"] is None
+
+
 def test_part_summaries_are_combined(sim):
     parts = [sim.content(TEXT), sim.content(TEXT.replace("45 days", "60 days"))]
     joined = "\n".join(json.dumps(part) for part in parts)

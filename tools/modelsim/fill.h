@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fills a user's own JSON Schema with sentences, zeros, false and empty lists of the right types.
+// Fills a user's own JSON Schema with the document's sentences, dates and amounts, and with zeros,
+// false and nulls of the right types.
 #ifndef MODELSIM_FILL_H
 #define MODELSIM_FILL_H
 
@@ -8,7 +9,7 @@
 
 #include <jansson.h>
 
-// Appends a JSON value that suits the schema. Every string takes the next sentence.
+// Appends a JSON value that suits the schema.
 void fill_schema(const json_t *schema, const struct sentences *sentences, struct buf *out);
 
 // Appends {"output": …, "quotes": [{"path", "quote"}]}: `output` filled, and for each text in it
