@@ -2,9 +2,11 @@
 // precis: the table of commands.
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "io/extract.h"
 
 #define COMMAND(id) extern const struct command command_##id;
 #include "cmd/commands.def"
@@ -24,6 +26,9 @@ static void open_standard_files(void)
 int main(int argc, char **argv)
 {
     open_standard_files();
+    // What the extractor's pool starts: no options, no configuration, one document.
+    if (argc == 3 && strcmp(argv[1], "extract") == 0 && strcmp(argv[2], "--child") == 0)
+        return extract_child(STDIN_FILENO, STDOUT_FILENO);
     static const struct command *const commands[] = {
 #define COMMAND(id) &command_##id,
 #include "cmd/commands.def"

@@ -107,6 +107,21 @@ bool text_clean(struct buf *out, const char *text, size_t len, unsigned *out_fla
     return ok;
 }
 
+bool text_is_clean(const char *text, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        if (is_plain((unsigned char)text[at])) {
+            at++;
+            continue;
+        }
+        struct step step = step_at(text + at, len - at);
+        if (judge(step, at == 0).instead)
+            return false;
+        at += step.len;
+    }
+    return true;
+}
+
 static bool has_utf16_mark(const char *text, size_t len)
 {
     return len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);

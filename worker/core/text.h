@@ -29,6 +29,9 @@ enum text_flag {
 // False: the buffer's cap was reached; `out` then holds a part and must not be used.
 bool text_clean(struct buf *out, const char *text, size_t len, unsigned *out_flags);
 
+// Would text_clean change nothing? For texts that should come clean from somewhere else.
+bool text_is_clean(const char *text, size_t len);
+
 // NULL where `text` reads as UTF-8 (a few broken bytes allowed); else the name of what it seems to
 // be ("UTF-16", "Windows-1252 or another 8-bit encoding", …), for an error that a user reads:
 // cleaning such a text would send nonsense to a model.

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program between two pipes.
+//
+// SIGTERM (the worker has died, see extract_child.c) is let in only while we wait, so that the
+// private directory is removed before we end. Where the child lives in a PID namespace of its own,
+// the program is its first process, and whatever it has started ends with it; else the process
+// group does that.
+#include "io/extract_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "io/extract_kind.h"
+#include "io/extract_scratch.h"
+
+#define PATH_BYTES 4200
+
+// ------------------------------------------------------------------------------- words
+
+// The word with each {in} replaced.
+static char *expand(const char *word, const char *file)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    for (const char *at; (at = strstr(word, "{in}")) != NULL; word = at + 4) {
+        buf_add(&out, word, (size_t)(at - word));
+        buf_add_str(&out, file);
+    }
+    buf_add_str(&out, word);
+    return buf_take(&out);
+}
+
+static char **expand_all(char *const *argv, const char *file)
+{
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    char **words = own_array(count + 1, sizeof(char *));
+    for (size_t i = 0; i < count; i++)
+        words[i] = expand(argv[i], file);
+    return words;
+}
+
+static void words_free(char **words)
+{
+    for (size_t i = 0; words && words[i]; i++)
+        free(words[i]);
+    free(words);
+}
+
+// ------------------------------------------------------------------------------- the process
+
+struct process {
+    pid_t pid;
+    int output, complaints; // to read from
+    int exec_error;         // to read errno from, when the program could not be started
+};
+
+// In the new process; ends as the program, or tells errno.
+static _Noreturn void become(char *const *words, const char *scratch, int out, int err, int tell)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (in >= 0 && dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2 &&
+        setenv("HOME", scratch, 1) == 0 && setenv("TMPDIR", scratch, 1) == 0 && chdir(scratch) == 0)
+        execvp(words[0], words);
+    int error = errno;
+    ssize_t told = write(tell, &error, sizeof(error));
+    _exit(told == (ssize_t)sizeof(error) ? 127 : 126);
+}
+
+static void close_pair(const int pair[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (pair[i] >= 0)
+            close(pair[i]);
+}
+
+static bool start(char *const *words, const char *scratch, struct process *out)
+{
+    int output[2] = {-1, -1}, complaints[2] = {-1, -1}, tell[2] = {-1, -1};
+    pid_t pid = -1;
+    if (pipe2(output, O_CLOEXEC) == 0 && pipe2(complaints, O_CLOEXEC) == 0 &&
+        pipe2(tell, O_CLOEXEC) == 0)
+        pid = fork();
+    if (pid == 0)
+        become(words, scratch, output[1], complaints[1], tell[1]);
+    int error = errno;
+    if (pid < 0) {
+        close_pair(output);
+        close_pair(complaints);
+        close_pair(tell);
+        errno = error;
+        return false;
+    }
+    close(output[1]);
+    close(complaints[1]);
+    close(tell[1]);
+    *out = (struct process){pid, output[0], complaints[0], tell[0]};
+    return true;
+}
+
+// What is left of complaints past the cap is thrown away.
+static bool take(int fd, struct buf *out, bool *out_over)
+{
+    char piece[65536];
+    ssize_t len = read(fd, piece, sizeof(piece));
+    if (len < 0 && errno == EINTR)
+        return true;
+    if (len <= 0)
+        return false;
+    size_t room = out->cap - out->len, fits = (size_t)len < room ? (size_t)len : room;
+    buf_add(out, piece, fits);
+    if (fits < (size_t)len && out_over)
+        *out_over = true;
+    return true;
+}
+
+static volatile sig_atomic_t *told_to_end(void)
+{
+    static volatile sig_atomic_t told;
+    return &told;
+}
+
+static void on_term(int number)
+{
+    (void)number;
+    *told_to_end() = 1;
+}
+
+// Until the program has closed both, has written too much, or we shall end.
+static void listen_to(const struct process *process, struct run_end *end)
+{
+    struct pollfd fds[2] = {{process->output, POLLIN, 0}, {process->complaints, POLLIN, 0}};
+    sigset_t open_mask;
+    sigemptyset(&open_mask);
+    while (!end->over && (fds[0].fd >= 0 || fds[1].fd >= 0) && !*told_to_end()) {
+        if (ppoll(fds, 2, NULL, &open_mask) < 0)
+            continue; // a signal
+        if (fds[0].revents && !take(fds[0].fd, &end->output, &end->over))
+            fds[0].fd = -1;
+        if (fds[1].revents && !take(fds[1].fd, &end->complaints, NULL))
+            fds[1].fd = -1;
+    }
+}
+
+static void run_process(struct process *process, struct run_end *end)
+{
+    listen_to(process, end);
+    if (end->over || *told_to_end())
+        kill(process->pid, SIGKILL);
+    int error = 0;
+    if (read(process->exec_error, &error, sizeof(error)) == (ssize_t)sizeof(error))
+        end->exec_error = error;
+    while (waitpid(process->pid, &end->status, 0) < 0 && errno == EINTR)
+        ;
+    close(process->output);
+    close(process->complaints);
+    close(process->exec_error);
+}
+
+bool extract_run(const struct extract_ask *ask, const struct run *run, struct run_end *end)
+{
+    char file[PATH_BYTES], suffix[16];
+    struct process process;
+    struct sigaction action = {.sa_handler = on_term}, before;
+    sigset_t term, mask;
+    extract_suffix(run->media_type, suffix, sizeof(suffix));
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, &mask);
+    sigaction(SIGTERM, &action, &before);
+    bool fine = scratch_make(ask->scratch, suffix, run->bytes, run->len, file, sizeof(file));
+    if (fine) {
+        char **words = expand_all(run->argv, file);
+        fine = start(words, ask->scratch, &process);
+        words_free(words);
+        if (fine)
+            run_process(&process, end);
+        int error = errno;
+        scratch_remove(ask->scratch);
+        errno = error;
+    }
+    sigaction(SIGTERM, &before, NULL);
+    if (*told_to_end())
+        _exit(1);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    return fine;
+}
