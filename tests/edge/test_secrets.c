@@ -16,6 +16,8 @@
 #include "io/secret_exec.h"
 #include "io/secrets.h"
 
+#define BY_HAND "Run the command by hand, as the user of precis, to see what it says"
+
 static void write_file(const char *path, const char *text)
 {
     FILE *file = fopen(path, "w");
@@ -80,8 +82,14 @@ static void test_expand(void **state)
         {"${env:X:-${env:Y}}", "! a ${…} cannot stand inside another"},
         {"${exec:echo a  'b  c' \"d\"e}", "a b  c de"},
         {"${exec:printf %s $HOME;}", "$HOME;"}, // no shell
-        {"${exec:true}", "! the output of ${exec:…} is empty"},
-        {"${exec:sh -c 'echo no >&2; exit 3'}", "! `sh` of ${exec:…} ended with status 3"},
+        {"${exec:true}", "! `true` of ${exec:…} printed nothing. " BY_HAND},
+        {"${exec:printf '\\n\\n'}", "! `printf` of ${exec:…} printed nothing. " BY_HAND},
+        {"${exec:printf 'topsecret\\r\\n'}", "topsecret"},
+        {"${exec:printf 'topsecret\\nsecond\\n'}",
+         "! `printf` of ${exec:…} printed several lines. Let it "
+         "print the value alone, in one line"},
+        {"${exec:sh -c 'echo no >&2; exit 3'}",
+         "! `sh` of ${exec:…} ended with status 3. " BY_HAND},
         {"${exec:sh -c 'kill -9 $$'}", "! `sh` of ${exec:…} was ended by a signal"},
         {"${exec:head -c 100000 /dev/zero}", "! `head` of ${exec:…} wrote over 65536 bytes"},
         {"${exec:head -c 5 /dev/zero}", "! the output of ${exec:…} has a NUL byte"},

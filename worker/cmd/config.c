@@ -9,6 +9,7 @@
 #include "cmd/command.h"
 #include "core/config_schema.h"
 #include "core/config_show.h"
+#include "io/secret_files.h"
 
 // Prints and frees.
 static int print_text(char *text, bool newline)
@@ -18,23 +19,34 @@ static int print_text(char *text, bool newline)
     return fine && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+static void tell_exposed(void *context, const char *path, const char *how)
+{
+    json_t *warnings = context;
+    json_array_append_new(warnings, json_sprintf("%s %s: chmod 600", path, how));
+}
+
 static int check(struct invocation *invocation)
 {
     const struct config *config = invocation_config(invocation);
     if (config == NULL)
         return EXIT_USAGE; // the mistakes have been printed
     const char *path = invocation_config_path(invocation);
+    json_t *warnings = json_array();
+    secret_files_check(config, invocation_value(invocation, "env-file"), tell_exposed, warnings);
     if (invocation_json(invocation)) {
         json_t *answer =
-            json_pack("{s:b, s:s?, s:I, s:I, s:I}", "ok", 1, "file", path, "providers",
+            json_pack("{s:b, s:s?, s:I, s:I, s:I, s:o}", "ok", 1, "file", path, "providers",
                       (json_int_t)config->provider_count, "models", (json_int_t)config->model_count,
-                      "routes", (json_int_t)config->route_count);
+                      "routes", (json_int_t)config->route_count, "warnings", warnings);
         char *text = json_dumps(answer, JSON_COMPACT);
         json_decref(answer);
         return print_text(text, true);
     }
     printf("%s is right. Providers: %zu, models: %zu, routes: %zu.\n", path, config->provider_count,
            config->model_count, config->route_count);
+    for (size_t i = 0; i < json_array_size(warnings); i++)
+        fprintf(stderr, "warning: %s\n", json_string_value(json_array_get(warnings, i)));
+    json_decref(warnings);
     return EXIT_DONE;
 }
 

@@ -14,6 +14,7 @@
 #include "cmd/command.h"
 #include "cmd/screen.h"
 #include "io/kafka_check.h"
+#include "io/secret_files.h"
 
 struct finding {
     enum doctor_state state;
@@ -181,8 +182,17 @@ static void check_kafka(struct doctor *doctor, const struct config *config)
                    config->kafka.topic_jobs);
 }
 
-static void check_all(struct doctor *doctor, const struct config *config)
+static void tell_exposed(void *context, const char *path, const char *how)
 {
+    doctor_add(context, DOCTOR_WARN, "secrets",
+               "chmod 600 it, and change the secret if others may have read it.", "%s %s", path,
+               how);
+}
+
+static void check_all(struct doctor *doctor, struct invocation *invocation,
+                      const struct config *config)
+{
+    secret_files_check(config, invocation_value(invocation, "env-file"), tell_exposed, doctor);
     check_models(doctor, config);
     check_folders(doctor, config);
     doctor_limits(doctor, config);
@@ -199,7 +209,7 @@ static int run(struct invocation *invocation)
     const struct config *config = invocation_config(invocation);
     check_config(&doctor, invocation, config);
     if (config)
-        check_all(&doctor, config);
+        check_all(&doctor, invocation, config);
     if (doctor.json)
         print_json(&doctor);
     else

@@ -17,6 +17,8 @@
 #include "base/own.h"
 
 #define WORDS_MAX 64
+// Its own words may hold secrets, so they are not shown.
+#define BY_HAND "Run the command by hand, as the user of precis, to see what it says"
 
 static int64_t now_ms(void)
 {
@@ -136,6 +138,22 @@ static bool wait_end(pid_t pid, int64_t until_ms)
     }
 }
 
+// Drops the line ends behind the value; false where it is not one line.
+static bool one_line(char *const *argv, struct buf *output, struct buf *why)
+{
+    while (output->len > 0 &&
+           (output->data[output->len - 1] == '\n' || output->data[output->len - 1] == '\r'))
+        output->data[--output->len] = '\0';
+    if (output->len == 0)
+        buf_printf(why, "`%s` of ${exec:…} printed nothing. " BY_HAND, argv[0]);
+    else if (memchr(output->data, '\n', output->len))
+        buf_printf(why,
+                   "`%s` of ${exec:…} printed several lines. Let it print the value alone, in one "
+                   "line",
+                   argv[0]);
+    return why->len == 0;
+}
+
 static bool run(char *const *argv, int limit_ms, int fds[2], struct buf *output, struct buf *why)
 {
     int64_t until_ms = now_ms() + limit_ms;
@@ -154,12 +172,14 @@ static bool run(char *const *argv, int limit_ms, int fds[2], struct buf *output,
     if (end == READ_FULL)
         buf_printf(why, "`%s` of ${exec:…} wrote over %zu bytes", argv[0], output->cap);
     else if (!ended)
-        buf_printf(why, "`%s` of ${exec:…} took over %d s", argv[0], limit_ms / 1000);
+        buf_printf(why, "`%s` of ${exec:…} took over %d s and was stopped. " BY_HAND, argv[0],
+                   limit_ms / 1000);
     else if (!WIFEXITED(status))
         buf_printf(why, "`%s` of ${exec:…} was ended by a signal", argv[0]);
     else if (WEXITSTATUS(status) != 0)
-        buf_printf(why, "`%s` of ${exec:…} ended with status %d", argv[0], WEXITSTATUS(status));
-    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        buf_printf(why, "`%s` of ${exec:…} ended with status %d. " BY_HAND, argv[0],
+                   WEXITSTATUS(status));
+    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0 && one_line(argv, output, why);
 }
 
 bool secret_exec(const char *command, int limit_ms, struct buf *out_output, struct buf *why)

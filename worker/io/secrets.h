@@ -4,7 +4,8 @@
 // ${env:} keeps the value that it had first, for the life of the struct; ${file:} and ${exec:} are
 // read again each time. The process's environment goes before an --env-file; an empty variable
 // counts as unset for a default. `$${` is a plain `${`. Values are texts: a NUL or more than 64 KB
-// is refused, line ends at their end are dropped. No value is ever part of a message.
+// is refused, line ends at their end are dropped; a program prints one line. No value is ever part
+// of a message.
 //
 // ${file:name} without a slash at its start is a file of the folder that $CREDENTIALS_DIRECTORY
 // names (which systemd's LoadCredential sets), else of the current one: so one configuration serves
