@@ -156,8 +156,10 @@ struct record_draft {
     char outcome_suggestion[FAILURE_SUGGESTION_BYTES];
     struct summary_row summary;
     struct citation_row *citations; // owned
-    char *output_json;              // owned
-    char *prompt_version;           // owned
+    char **warnings;                // owned, each too; the summary's all
+    size_t warning_count;
+    char *output_json;    // owned
+    char *prompt_version; // owned
 };
 
 // A message kept for as long as its job lives; one block of memory.

@@ -73,7 +73,9 @@ void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct j
 void draft_part(struct job *job, const char *answer);
 void draft_outcome(struct job *job, enum job_state state);
 
-// trust.c: looks up the summary's quotes in the source; what it made belongs to the job's draft.
-void trust_cite(struct job *job, struct summary_row *row);
+// trust.c: looks up the summary's quotes and facts in the source: sets the row's citations and adds
+// to its warnings. What it makes belongs to the job's draft.
+void trust_check(struct job *job, struct summary_row *row);
+void trust_clear(struct record_draft *draft);
 
 #endif

@@ -12,7 +12,7 @@
 
 void draft_clear(struct record_draft *draft)
 {
-    free(draft->citations);
+    trust_clear(draft);
     free(draft->output_json);
     free(draft->prompt_version);
     *draft = (struct record_draft){0};
@@ -145,7 +145,7 @@ static void draft_summary(struct job *job)
         .response_model = if_any(job->call.answer.response_model),
         .prompt_version = job->draft.prompt_version,
     };
-    trust_cite(job, row);
+    trust_check(job, row);
     job->draft.outcome.summary = row;
 }
 
