@@ -40,15 +40,34 @@ struct reader {
     char separator;
 };
 
-static char separator_of(const char *text, size_t len)
+// The one that the first line has most of, outside of quotes.
+static char separator_of(const char *text, const char *end)
 {
-    const char *end = memchr(text, '\n', len);
-    size_t first = end ? (size_t)(end - text) : len;
-    if (memchr(text, ',', first))
-        return ',';
-    if (memchr(text, ';', first))
-        return ';';
-    return memchr(text, '\t', first) ? '\t' : ',';
+    static const char separators[] = ",;\t";
+    size_t counts[sizeof(separators)] = {0}, best = 0;
+    bool quoted = false;
+    for (; text < end && (quoted || *text != '\n'); text++) {
+        const char *found = *text ? strchr(separators, *text) : NULL;
+        quoted = quoted != (*text == '"');
+        if (found && !quoted)
+            counts[found - separators]++;
+    }
+    for (size_t i = 1; i < sizeof(separators) - 1; i++)
+        best = counts[i] > counts[best] ? i : best;
+    return separators[best];
+}
+
+// Excel's way to name the separator in a line of its own: "sep=;".
+static bool take_separator_line(struct reader *reader)
+{
+    const char *at = reader->at;
+    size_t left = (size_t)(reader->end - at);
+    if (left < 6 || strncasecmp(at, "sep=", 4) != 0 || (at[5] != '\r' && at[5] != '\n'))
+        return false;
+    reader->separator = at[4];
+    reader->at += at[5] == '\r' && left > 6 ? 7 : 6;
+    reader->line++;
+    return true;
 }
 
 // The text between quotes; `at` stands after the first one. False: they do not end.
@@ -115,7 +134,10 @@ static void free_row(struct csv_row *row)
 
 static void add_row(struct csv *csv, struct csv_row *row)
 {
-    if (row->count == 1 && !row->cells[0][0]) {
+    bool blank = true;
+    for (size_t i = 0; i < row->count; i++)
+        blank = blank && !row->cells[i][0];
+    if (blank) {
         free_row(row);
         return;
     }
@@ -131,15 +153,16 @@ bool csv_read(struct csv *out, const char *text, size_t len, size_t *out_line)
         text += 3;
         len -= 3;
     }
-    struct reader reader = {text, text + len, 1, separator_of(text, len)};
+    struct reader reader = {text, text + len, 1, ','};
+    if (!take_separator_line(&reader))
+        reader.separator = separator_of(text, text + len);
     struct csv csv = {0};
     while (reader.at < reader.end) {
-        struct csv_row row = {0};
-        size_t line = reader.line;
+        struct csv_row row = {.line = reader.line};
         if (!read_row(&reader, &row)) {
+            *out_line = row.line;
             free_row(&row);
             csv_deinit(&csv);
-            *out_line = line;
             return false;
         }
         add_row(&csv, &row);

@@ -17,6 +17,7 @@ void csv_add_cell(struct buf *out, const char *text, bool more);
 struct csv_row {
     char **cells;
     size_t count;
+    size_t line; // in which it begins
 };
 
 struct csv {
@@ -24,8 +25,9 @@ struct csv {
     size_t count;
 };
 
-// Reads a whole text: comma, or semicolon or tab where the first line has only those; quotes, line
-// feeds within quotes, CR LF, a byte order mark. Empty lines are left out. False: a quote that does
+// Reads a whole text: whichever of comma, semicolon and tab the first line has most of outside of
+// quotes, or what Excel's own first line "sep=;" says; quotes, line feeds within quotes, CR LF, a
+// byte order mark. Lines without any text are left out. False: a quote that does
 // not end; *out_line says in which line it began.
 bool csv_read(struct csv *out, const char *text, size_t len, size_t *out_line);
 void csv_deinit(struct csv *csv);

@@ -13,6 +13,8 @@
 #include "cmd/submit_parts.h"
 #include "core/identity.h"
 
+#define COPIES_SHOWN 3
+
 void submit_problem(struct submit *submit, const char *path, const char *format, ...)
 {
     struct buf words OWN_BUF, shown OWN_BUF;
@@ -76,11 +78,15 @@ static json_t *report_json(const struct submit *submit, const struct waited *wai
                               json_pack("{s:s, s:s, s:I}", "tenant", submit->batches[i].tenant,
                                         "batch", submit->batches[i].name, "jobs",
                                         (json_int_t)submit->batches[i].sent_count));
-    json_t *json = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:O}", "batches", batches, "jobs",
-                             (json_int_t)submit->jobs, "repeated", (json_int_t)submit->repeated,
-                             "revised", (json_int_t)submit->revised, "given_twice",
-                             (json_int_t)submit->twice, "documents_stored",
-                             (json_int_t)submit->stored, "not_submitted", submit->problems);
+    json_t *json =
+        json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O}", "batches", batches, "jobs",
+                  (json_int_t)submit->jobs, "repeated", (json_int_t)submit->repeated, "revised",
+                  (json_int_t)submit->revised, "ended_before", (json_int_t)submit->ended,
+                  "given_twice", (json_int_t)submit->twice, "documents_stored",
+                  (json_int_t)submit->stored, "passed_over", (json_int_t)submit->passed_over,
+                  "copies", submit->copies, "not_submitted", submit->problems);
+    if (submit->order.dry_run)
+        json_object_set_new(json, "dry_run", json_true());
     if (waited->total >= 0) {
         json_object_set_new(json, "done", json_integer(waited->total - waited->failed));
         json_object_set_new(json, "failed", json_integer(waited->failed));
@@ -112,11 +118,31 @@ static void add_part(struct buf *text, size_t count, const char *words)
         buf_printf(text, ", %zu %s", count, words);
 }
 
+// The first of them by name; the rest is in --json.
+static void report_copies(const struct submit *submit)
+{
+    size_t count = json_array_size(submit->copies);
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    for (size_t i = 0; i < count && i < COPIES_SHOWN; i++) {
+        const json_t *copy = json_array_get(submit->copies, i);
+        buf_add_str(&text, i > 0 ? ", " : "");
+        screen_add_line(&text, json_string_value(json_object_get(copy, "document")));
+        buf_add_str(&text, " of ");
+        screen_add_line(&text, json_string_value(json_object_get(copy, "copy_of")));
+    }
+    if (count > 0)
+        printf("%zu document%s of others: %s%s.\n", count,
+               count == 1 ? " is a copy" : "s are copies", buf_str(&text),
+               count > COPIES_SHOWN ? ", …" : "");
+}
+
 static void report(const struct submit *submit)
 {
     struct buf text OWN_BUF;
     buf_init(&text, 0);
-    buf_printf(&text, "%zu job%s submitted", submit->jobs, submit->jobs == 1 ? "" : "s");
+    buf_printf(&text, "%zu job%s %s", submit->jobs, submit->jobs == 1 ? "" : "s",
+               submit->order.dry_run ? "would be submitted" : "submitted");
     if (submit->batch_count == 0)
         buf_add_str(&text, " at all");
     else if (submit->batch_count == 1)
@@ -125,54 +151,70 @@ static void report(const struct submit *submit)
         buf_printf(&text, " to %zu batches", submit->batch_count);
     add_part(&text, submit->repeated, "of them known already (not paid again)");
     add_part(&text, submit->revised, "of them as new revisions");
+    add_part(&text, submit->ended, "ended already (not sent again)");
     add_part(&text, submit->twice, "given twice");
     add_part(&text, json_array_size(submit->problems), "not submitted (see above)");
     printf("%s.\n", buf_str(&text));
+    report_copies(submit);
+    if (submit->passed_over > 0)
+        printf("%zu hidden or system file%s left out.\n", submit->passed_over,
+               submit->passed_over == 1 ? " was" : "s were");
     buf_clear(&text);
     add_batches(&text, submit);
-    if (submit->batch_count > 0 && !submit->order.wait)
+    if (submit->batch_count > 0 && !submit->order.wait && !submit->order.dry_run)
         printf("How it goes: `precis status%s%s`.\n", text.len ? " " : "", buf_str(&text));
     fflush(stdout);
 }
 
-static void say_unused_labels(const struct submit *submit)
+void submit_show_job(struct submit *submit, const struct job_spec *spec, const char *name)
 {
-    size_t unused = labels_unused(submit->order.labels);
-    if (unused > 0)
-        fprintf(stderr, "warning: %zu row%s of --labels-from %s about no document that was given\n",
-                unused, unused == 1 ? "" : "s", unused == 1 ? "is" : "are");
+    struct buf line OWN_BUF;
+    if (invocation_json(submit->invocation))
+        return;
+    buf_init(&line, 0);
+    screen_add_line(&line, name);
+    buf_printf(&line, "  ->  %s/%s/%s", spec->tenant, spec->batch, spec->id);
+    screen_progress_end();
+    printf("%s\n", buf_str(&line));
 }
 
 // ------------------------------------------------------------------------------- the command
 
 static int finish_interrupted(struct submit *submit)
 {
-    sender_flush(submit->sender);
+    if (submit->sender)
+        sender_flush(submit->sender);
     screen_progress_end();
+    struct buf name OWN_BUF;
+    buf_init(&name, 0);
+    add_batches(&name, submit);
     fprintf(stderr,
-            "Interrupted after %" PRId64 " jobs; the same command again goes on, and what "
-            "is there already is not paid again.\n",
-            sender_acknowledged(submit->sender));
+            "Interrupted: %" PRId64 " jobs are submitted%s%s; the batch stays open. The same "
+            "command again goes on, and what is there already is not paid again.\n",
+            submit->sender ? sender_acknowledged(submit->sender) : 0, name.len ? " to batch " : "",
+            buf_str(&name));
     return EXIT_INTERRUPTED;
 }
 
 // Documents and messages are on their way: everything durable, sealed and said.
 static int finish(struct submit *submit)
 {
-    bool sent = submit_stage_flush(submit->stage) && sender_flush(submit->sender);
+    bool sent = submit->order.dry_run
+                    ? !submit->stopped
+                    : submit_stage_flush(submit->stage) && sender_flush(submit->sender);
     if (interrupt_came())
         return finish_interrupted(submit);
     screen_progress_end();
     if (!sent) {
-        if (sender_problem(submit->sender)[0] && !submit->stopped)
+        if (submit->sender && sender_problem(submit->sender)[0] && !submit->stopped)
             fprintf(stderr, "error: %s.\n", sender_problem(submit->sender));
         fprintf(stderr, "The batch is not complete: the same command again goes on, and what is "
                         "there already is not paid again.\n");
         return EXIT_FAILED;
     }
-    if (!submit->order.open && !submit_batches_seal(submit))
+    if (!submit->order.open && !submit->order.dry_run && !submit_batches_seal(submit))
         return EXIT_FAILED;
-    say_unused_labels(submit);
+    labels_tell(submit->order.labels);
     if (!invocation_json(submit->invocation))
         report(submit);
     return EXIT_DONE;
@@ -201,7 +243,7 @@ static int judge(struct submit *submit)
 {
     bool json = invocation_json(submit->invocation);
     int64_t unread = (int64_t)json_array_size(submit->problems);
-    int64_t total = (int64_t)(submit->jobs + submit->twice);
+    int64_t total = (int64_t)(submit->jobs + submit->twice + submit->ended);
     struct waited waited = {-1, -1};
     int code = EXIT_DONE;
     if (submit->order.wait && total > 0)
@@ -219,22 +261,27 @@ static int judge(struct submit *submit)
     return too_many(&submit->order, failed + unread, total + unread) ? EXIT_JOBS_FAILED : EXIT_DONE;
 }
 
-static int send_all(struct submit *submit)
+static bool open_sender(struct submit *submit)
 {
     char problem[400];
-    interrupt_watch();
     submit->sender =
         sender_new(submit->config, submit->order.hold_back_bytes, problem, sizeof(problem));
     if (!submit->sender) {
         fprintf(stderr, "error: %s\n", problem);
-        return EXIT_FAILED;
+        return false;
     }
     // A broker in memory keeps little: messages refer to documents instead of having them.
     submit->order.store_all |= sender_is_in_memory(submit->sender);
     submit->stage = submit_stage_new(submit);
-    size_t count = invocation_argument_count(submit->invocation);
-    for (size_t i = 0; i < count && !submit->stopped && !interrupt_came(); i++)
-        submit_path(submit, invocation_argument(submit->invocation, i));
+    return true;
+}
+
+static int send_all(struct submit *submit)
+{
+    interrupt_watch();
+    if (!submit->order.dry_run && !open_sender(submit))
+        return EXIT_FAILED;
+    submit_paths(submit);
     int code = finish(submit);
     return code == EXIT_DONE ? judge(submit) : code;
 }
@@ -243,7 +290,8 @@ static int run(struct invocation *invocation)
 {
     if (invocation_argument_count(invocation) == 0)
         return invocation_misuse(invocation, "`submit` needs a file, a folder, or -");
-    struct submit submit = {.invocation = invocation, .problems = json_array()};
+    struct submit submit = {
+        .invocation = invocation, .problems = json_array(), .copies = json_array()};
     int code = submit_order_read(&submit.order, invocation);
     if (code == EXIT_DONE)
         code = ask_open(invocation);
@@ -255,6 +303,7 @@ static int run(struct invocation *invocation)
     submit_stage_free(submit.stage);
     sender_free(submit.sender);
     submit_batches_free(&submit);
+    submit_copies_free(&submit);
     submit_order_deinit(&submit.order);
     json_decref(submit.problems);
     return code;
@@ -280,6 +329,7 @@ static const struct option_row options[] = {
     {"fresh", NULL, "no answers from the cache"},
     {"revise", NULL, "documents that changed since they were submitted: a new revision"},
     {"open", NULL, "leave the batch open: more jobs will come"},
+    {"dry-run", NULL, "only say what would be sent: nothing is sent and nothing stored"},
     {"wait", NULL, "until all jobs have ended; Ctrl-C leaves them going on"},
     {"max-failed", "N|P%", "exit code 3 only where more failed or were not submitted (0)"},
     {"store-all", NULL, "put every document into PostgreSQL, not only those over 4 KB"},
@@ -294,12 +344,17 @@ const struct command command_submit = {
     .arguments = "PATH… | -",
     .summary = "Submit documents from files and folders, or jobs from JSON lines",
     .details =
-        "Text files (.txt, .md, .text, UTF-8) are documents; .jsonl files, and - for standard\n"
-        "input, have a job message a line (schema/job.v1.json), in which the options fill what is\n"
-        "left out. Folders are read with all below them, without hidden files.\n"
+        "Documents are text in any encoding, Markdown, HTML, PDF, DOCX, and whatever the\n"
+        "configuration has an extractor for; their format is told by their first bytes, then by\n"
+        "their name. Folders are read with all below them, without hidden and system files.\n"
+        ".jsonl files, and - for standard input, have a job message a line (schema/job.v1.json), "
+        "in\n"
+        "which the options fill what is left out, or a line of OpenAI's batch API.\n"
         "A document's job id is its path below the folder. The same command again goes on where\n"
-        "it was: a document that is known with the same content is not paid again; one that has\n"
-        "changed is only sent with --revise.\n"
+        "it was: a job that has ended is not sent again, one that is known is not paid again, and\n"
+        "a document that has changed is only sent with --revise.\n"
+        "--labels-from: comma, semicolon or tab; a column id, file, path, name or document says\n"
+        "which document a row is about, by its path below the folder or its last part.\n"
         "Files that cannot be submitted are named, the others go. Exit codes: 1 nothing could be\n"
         "submitted, or PostgreSQL or Kafka failed; 3 more than --max-failed were not submitted or\n"
         "(with --wait) did not end as done; 130 interrupted.",

@@ -21,9 +21,12 @@ static const char look_sql[] = "select cancelled_at from precis_data.batches"
                                " where tenant = $1 and name = $2";
 
 static const char known_sql[] =
-    "select distinct on (id) id collate \"C\" as id, revision, encode(content_hash, 'hex') as hash"
-    " from precis_data.jobs where tenant = $1 and batch = $2"
-    " order by id collate \"C\", revision desc";
+    "select distinct on (j.id collate \"C\") j.id collate \"C\" as id, j.revision,"
+    " encode(j.content_hash, 'hex') as hash, o.job_no is not null as ended"
+    " from precis_data.jobs j left join precis_data.outcomes o on o.tenant = j.tenant"
+    "  and o.batch = j.batch and o.id = j.id and o.revision = j.revision"
+    " where j.tenant = $1 and j.batch = $2"
+    " order by j.id collate \"C\", j.revision desc";
 
 static const char seal_sql[] =
     "update precis_data.batches set sealed_total = greatest(coalesce(sealed_total, 0),"
@@ -42,6 +45,7 @@ static bool keep_known(void *context, const struct pg_rows *rows)
         struct submit_known *known = &batch->known[batch->known_count++];
         known->id = own_strdup(ask_value(rows, i, "id"));
         known->revision = ask_number(rows, i, "revision");
+        known->ended = ask_value(rows, i, "ended")[0] == 't';
         snprintf(known->hash, sizeof(known->hash), "%s", ask_value(rows, i, "hash"));
     }
     return true;
@@ -75,11 +79,13 @@ static bool is_cancelled(struct submit *submit, const struct submit_batch *batch
 static bool open_batch(struct submit *submit, struct submit_batch *batch)
 {
     struct ask ask = {make_sql, {batch->tenant, batch->name}, 2};
-    struct pg_rows *rows = ask_rows(submit->invocation, &ask);
     bool cancelled = false;
-    if (!rows)
-        return false;
-    pg_rows_free(rows);
+    if (!submit->order.dry_run) {
+        struct pg_rows *rows = ask_rows(submit->invocation, &ask);
+        if (!rows)
+            return false;
+        pg_rows_free(rows);
+    }
     if (!is_cancelled(submit, batch, &cancelled))
         return false;
     if (cancelled) {
@@ -139,6 +145,38 @@ void submit_batch_expect(struct submit_batch *batch, const char *id, int64_t rev
 {
     pg_array_add_text(&batch->revised, id);
     pg_array_add_int(&batch->revisions, revision);
+}
+
+// ------------------------------------------------------------------------------- copies
+
+struct content {
+    char sha256[65];
+    char name[]; // with its NUL
+};
+
+static int by_sha256(const void *a, const void *b)
+{
+    return strcmp(((const struct content *)a)->sha256, ((const struct content *)b)->sha256);
+}
+
+void submit_note_copy(struct submit *submit, const char *sha256, const char *name)
+{
+    size_t len = strlen(name) + 1;
+    struct content *content = own_alloc(sizeof(*content) + len);
+    snprintf(content->sha256, sizeof(content->sha256), "%s", sha256);
+    memcpy(content->name, name, len);
+    struct content *found = *(struct content **)tsearch(content, &submit->contents, by_sha256);
+    if (found == content)
+        return;
+    json_array_append_new(submit->copies, json_pack("{s:s%, s:s}", "document", name, len - 1,
+                                                    "copy_of", found->name));
+    free(content);
+}
+
+void submit_copies_free(struct submit *submit)
+{
+    tdestroy(submit->contents, free);
+    json_decref(submit->copies);
 }
 
 // ------------------------------------------------------------------------------- sealing

@@ -14,9 +14,7 @@
 #include "core/text.h"
 #include "job/decode.h"
 
-// CONTRACT.md, 2: larger documents are stored, and the message refers to them.
-#define INLINE_MAX_BYTES 4096
-#define LINE_ID_DIGITS   16
+#define LINE_ID_DIGITS 16
 
 static void hash_hex(const unsigned char hash[32], char out[65])
 {
@@ -107,7 +105,14 @@ static bool check(struct submit *submit, const json_t *message, const struct sub
 
 // ------------------------------------------------------------------------------- comparing
 
-enum verdict { SEND, LEAVE, RENAME };
+// ENDED: nothing has to be sent, since the answer is there.
+enum verdict { SEND, LEAVE, ENDED, RENAME };
+
+// How people call the document.
+static const char *name_of(const struct submit_place *place, const struct job_spec *spec)
+{
+    return place->name ? place->name : spec->document_name ? spec->document_name : spec->id;
+}
 
 static void set_revision(json_t *message, int64_t revision)
 {
@@ -122,6 +127,9 @@ static enum verdict compare_known(struct submit *submit, json_t *message,
     int64_t revision = json_integer_value(json_object_get(message, "revision"));
     if (explicit_revision && revision > known->revision) {
         submit->revised++;
+    } else if (strcmp(known->hash, hash) == 0 && known->ended) {
+        submit->ended++;
+        return ENDED;
     } else if (strcmp(known->hash, hash) == 0) {
         submit->repeated++;
         set_revision(message, known->revision);
@@ -153,13 +161,15 @@ static enum verdict compare(struct submit *submit, json_t *message, const struct
         say_not_sent(submit, place, "its id was there before, with other content");
         return LEAVE;
     }
+    if (spec->document_sha256[0])
+        submit_note_copy(submit, spec->document_sha256, name_of(place, spec));
     const struct submit_known *known = submit_batch_known(batch, spec->id);
-    if (!known || compare_known(submit, message, known, hash) == SEND) {
-        int64_t revision = json_integer_value(json_object_get(message, "revision"));
-        if (known && revision > known->revision)
-            submit_batch_expect(batch, spec->id, revision);
-        return SEND;
-    }
+    enum verdict verdict = known ? compare_known(submit, message, known, hash) : SEND;
+    int64_t revision = json_integer_value(json_object_get(message, "revision"));
+    if (verdict == SEND && known && revision > known->revision)
+        submit_batch_expect(batch, spec->id, revision);
+    if (verdict != LEAVE)
+        return verdict;
     say_not_sent(submit, place,
                  "it has changed since it was submitted; --revise summarises it "
                  "again, as a new revision");
@@ -168,25 +178,54 @@ static enum verdict compare(struct submit *submit, json_t *message, const struct
 
 // ------------------------------------------------------------------------------- sending
 
-// The document by reference: only its name stays beside it.
+// The document by reference: only its name and format stay beside it.
 static void refer(json_t *message, const struct job_spec *spec)
 {
     json_t *document = json_pack("{s:s}", "stored", spec->document_sha256);
+    if (spec->media_type)
+        json_object_set_new(document, "media_type", json_string(spec->media_type));
     if (spec->document_name)
         json_object_set_new(document, "name", json_string(spec->document_name));
     json_object_set_new(message, "document", document);
 }
 
-static void send(struct submit *submit, json_t *message, const struct job_spec *spec)
+// What has to be put into PostgreSQL: a file's content, or what came within a line and is large.
+// False: nothing.
+static bool find_stored(const struct submit *submit, const struct job_spec *spec,
+                        const struct submit_document *document, struct submit_stored *out)
 {
-    bool store = spec->document == DOCUMENT_TEXT &&
-                 (submit->order.store_all || spec->text_len > INLINE_MAX_BYTES);
-    if (store)
-        refer(message, spec);
-    char *value = json_dumps(message, JSON_COMPACT);
+    bool is_text = spec->document == DOCUMENT_TEXT;
+    size_t len = is_text ? spec->text_len : spec->data_len;
+    if (document) {
+        *out = (struct submit_stored){document->sha256, document->media_type,
+                                      buf_str(&document->content), document->content.len,
+                                      document->is_text};
+        return true;
+    }
+    if ((!is_text && spec->document != DOCUMENT_DATA) ||
+        (!submit->order.store_all && len <= SUBMIT_INLINE_BYTES))
+        return false;
+    *out = (struct submit_stored){spec->document_sha256,
+                                  spec->media_type ? spec->media_type : "text/plain",
+                                  is_text ? spec->text : spec->data, len, is_text};
+    return true;
+}
+
+static void send(struct submit *submit, json_t *message, const struct job_spec *spec,
+                 const struct submit_place *place)
+{
+    struct submit_stored stored;
+    bool store = find_stored(submit, spec, place->document, &stored);
     submit->jobs++;
     submit->stored += store;
-    submit_stage_add(submit->stage, spec, store, value);
+    if (submit->order.dry_run) {
+        submit_show_job(submit, spec, name_of(place, spec));
+        return;
+    }
+    if (store && !place->document)
+        refer(message, spec);
+    submit_stage_add(submit->stage, spec, store ? &stored : NULL,
+                     json_dumps(message, JSON_COMPACT));
 }
 
 // Takes one turn with the message; RENAME: again, under the name that is set now.
@@ -198,7 +237,7 @@ static enum verdict try_job(struct submit *submit, json_t *message,
         return LEAVE;
     enum verdict verdict = compare(submit, message, &out.spec, place);
     if (verdict == SEND)
-        send(submit, message, &out.spec);
+        send(submit, message, &out.spec, place);
     decode_out_deinit(&out);
     return verdict;
 }

@@ -224,6 +224,7 @@ static void take_flags(struct submit_order *order, struct invocation *invocation
     order->open = invocation_flag(invocation, "open");
     order->store_all = invocation_flag(invocation, "store-all");
     order->wait = invocation_flag(invocation, "wait");
+    order->dry_run = invocation_flag(invocation, "dry-run");
 }
 
 int submit_order_read(struct submit_order *order, struct invocation *invocation)
@@ -237,6 +238,8 @@ int submit_order_read(struct submit_order *order, struct invocation *invocation)
     if (order->open && order->wait)
         return invocation_misuse(invocation, "an open batch does not end: --open and --wait "
                                              "exclude each other");
+    if (order->dry_run && order->wait)
+        return invocation_misuse(invocation, "--dry-run sends nothing that --wait could wait for");
     if (invocation_flag(invocation, "reasoning-mode") &&
         invocation_flag(invocation, "reasoning-effort"))
         return invocation_misuse(invocation, "--reasoning-mode and --reasoning-effort exclude "

@@ -2,7 +2,8 @@
 // The parts of `precis submit`, in the order in which a document passes them:
 //
 //   submit_order   options -> what every message gets that does not say it itself
-//   walk, submit_files   paths -> documents and JSON lines
+//   walk, submit_files   paths -> documents (submit_document) and lines (submit_lines,
+//                  submit_openai)
 //   submit_job     a message: filled in, named, checked by the workers' own decoder, compared with
 //                  what the batch has already
 //   submit_stage   its document into PostgreSQL, then the message to Kafka
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -21,9 +23,14 @@
 #include "cmd/ask.h"
 #include "cmd/command.h"
 #include "cmd/labels.h"
+#include "cmd/progress.h"
 #include "cmd/sender.h"
+#include "cmd/submit_document.h"
 #include "core/spec.h"
 #include "io/pg_array.h"
+
+// CONTRACT.md, 2: larger documents are stored, and the message refers to them.
+#define SUBMIT_INLINE_BYTES 4096
 
 struct submit_order {
     json_t *members;   // of the top level
@@ -31,7 +38,7 @@ struct submit_order {
     struct labels *labels;
     const char *tenant; // --tenant, or NULL
     char *batch;        // --batch, else made of the first path; NULL for standard input
-    bool revise, open, store_all, wait;
+    bool revise, open, store_all, wait, dry_run;
     bool failed_percent; // max_failed is a percentage
     int64_t max_failed;
     int64_t hold_back_bytes;
@@ -41,6 +48,7 @@ struct submit_order {
 struct submit_known {
     char *id;
     int64_t revision;
+    bool ended;    // it has its outcome: nothing has to be sent
     char hash[65]; // hex
 };
 
@@ -64,12 +72,19 @@ struct submit {
     struct submit_batch *batches;
     size_t batch_count;
     json_t *problems; // [{"path", "error"}]: what could not be submitted
+    json_t *copies;   // [{"document", "copy_of"}]: the same content under two names
+    void *contents;   // tree of the documents of this run, by hash
     size_t jobs;      // messages sent
     size_t repeated;  // of these: known with the same content
     size_t revised;   // of these: with a new revision
+    size_t ended;     // known with the same content and an outcome: not sent
     size_t twice;     // given twice in this run, sent once
     size_t stored;    // documents
-    bool stopped;     // nothing more can be sent: said on stderr
+    size_t passed_over;
+    struct progress progress;
+    int64_t read, read_bytes; // of the files
+    bool told_left_out;       // of OpenAI's lines
+    bool stopped;             // nothing more can be sent: said on stderr
 };
 
 // Reads the options. 0, or an exit code after saying what is wrong.
@@ -80,8 +95,14 @@ void submit_order_deinit(struct submit_order *order);
 void submit_problem(struct submit *submit, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// A path of the command line, or "-".
-void submit_path(struct submit *submit, const char *path);
+// All paths of the command line; "-" is standard input.
+void submit_paths(struct submit *submit);
+// Job messages or OpenAI-batch lines.
+void submit_lines(struct submit *submit, const char *path, FILE *file);
+// The job message for a line {"custom_id", "method", "url", "body"}, a new reference; NULL with a
+// sentence in `problem`. What cannot be taken over is refused; what may be left out (sampling) is
+// added to `left_out`, the names with blanks between them.
+json_t *submit_openai(const json_t *line, struct buf *left_out, struct buf *problem);
 
 // A job's name for a file (a path below the given folder), at most SPEC_NAME_BYTES: "/" becomes
 // ":", other characters that names do not have become "_". Where that, or a cut, could make two
@@ -93,16 +114,25 @@ struct submit_place {
     const char *path;
     const char *name; // relative to the folder given; NULL for lines
     size_t line;
+    const struct submit_document *document; // what the message calls `stored`; NULL: it has all
 };
+// --dry-run: the line of a job that would be sent.
+void submit_show_job(struct submit *submit, const struct job_spec *spec, const char *name);
 // Takes the message: fills it in, checks and sends it.
 void submit_job(struct submit *submit, json_t *message, const struct submit_place *place);
 
 struct submit_stage *submit_stage_new(struct submit *submit);
 void submit_stage_free(struct submit_stage *stage);
-// Where the document is to be stored, `text` is put into PostgreSQL before the message goes.
-// `value` is taken. False: submit->stopped.
-bool submit_stage_add(struct submit_stage *stage, const struct job_spec *spec, bool store,
-                      char *value);
+// A document that goes into PostgreSQL.
+struct submit_stored {
+    const char *sha256, *media_type, *content;
+    size_t len;
+    bool is_text;
+};
+// Takes `value`. Where `stored` is not NULL, that is durable before the message goes. False:
+// submit->stopped.
+bool submit_stage_add(struct submit_stage *stage, const struct job_spec *spec,
+                      const struct submit_stored *stored, char *value);
 bool submit_stage_flush(struct submit_stage *stage);
 
 // The batch by its names, made and its jobs read where it is new here. NULL: submit->stopped.
@@ -110,6 +140,9 @@ struct submit_batch *submit_batch_of(struct submit *submit, const char *tenant, 
 // NULL: not known.
 const struct submit_known *submit_batch_known(const struct submit_batch *batch, const char *id);
 enum submit_seen { SUBMIT_NEW, SUBMIT_SAME, SUBMIT_OTHER };
+// Notes the content of a document: whether it was there before in this run, under another name.
+void submit_note_copy(struct submit *submit, const char *sha256, const char *name);
+void submit_copies_free(struct submit *submit);
 // Notes an id of this run: new, or here before with the same or with other content.
 enum submit_seen submit_batch_note(struct submit_batch *batch, const char *id, const char *hash);
 // A job that was there before goes with a new revision: the batch has not ended before workers have

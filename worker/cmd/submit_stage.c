@@ -18,11 +18,15 @@
 // In one order for all, so that two submits of the same documents don't lock each other. A document
 // that is there becomes young again, so that retention keeps it for the new job.
 static const char store_sql[] =
-    "insert into precis_data.documents (sha256, text, media_type, size)"
-    " select distinct on (d.sha256) d.sha256, d.text, 'text/plain', octet_length(d.text)"
-    " from unnest($1::text[], $2::text[]) d(sha256, text) order by d.sha256"
+    "insert into precis_data.documents (sha256, text, bytes, media_type, size)"
+    " select distinct on (d.sha256) d.sha256, d.text, d.bytes, d.media_type,"
+    "  coalesce(octet_length(d.text), octet_length(d.bytes))"
+    " from unnest($1::text[], $2::text[], $3::bytea[], $4::text[])"
+    "  d(sha256, text, bytes, media_type) order by d.sha256"
     " on conflict (sha256) do update set created_at = clock_timestamp(),"
-    "  text = coalesce(precis_data.documents.text, excluded.text)";
+    "  text = coalesce(precis_data.documents.text, excluded.text),"
+    "  bytes = coalesce(precis_data.documents.bytes, excluded.bytes),"
+    "  media_type = coalesce(precis_data.documents.media_type, excluded.media_type)";
 
 struct staged {
     char *key, *value;
@@ -30,18 +34,34 @@ struct staged {
 
 struct submit_stage {
     struct submit *submit;
-    struct pg_array hashes, texts;
-    size_t text_bytes;
+    struct pg_array hashes, texts, bytes, media_types;
+    size_t stored_bytes;
     struct staged messages[GROUP_MESSAGES];
     size_t count;
 };
+
+static void init_documents(struct submit_stage *stage)
+{
+    pg_array_init(&stage->hashes);
+    pg_array_init(&stage->texts);
+    pg_array_init(&stage->bytes);
+    pg_array_init(&stage->media_types);
+    stage->stored_bytes = 0;
+}
+
+static void drop_documents(struct submit_stage *stage)
+{
+    pg_array_deinit(&stage->hashes);
+    pg_array_deinit(&stage->texts);
+    pg_array_deinit(&stage->bytes);
+    pg_array_deinit(&stage->media_types);
+}
 
 struct submit_stage *submit_stage_new(struct submit *submit)
 {
     struct submit_stage *stage = own_alloc(sizeof(*stage));
     stage->submit = submit;
-    pg_array_init(&stage->hashes);
-    pg_array_init(&stage->texts);
+    init_documents(stage);
     return stage;
 }
 
@@ -59,8 +79,7 @@ void submit_stage_free(struct submit_stage *stage)
     if (!stage)
         return;
     drop_messages(stage);
-    pg_array_deinit(&stage->hashes);
-    pg_array_deinit(&stage->texts);
+    drop_documents(stage);
     free(stage);
 }
 
@@ -68,14 +87,14 @@ static bool store_documents(struct submit_stage *stage)
 {
     if (stage->hashes.len == 0)
         return true;
-    struct ask ask = {store_sql, {pg_array_str(&stage->hashes), pg_array_str(&stage->texts)}, 2};
+    struct ask ask = {store_sql,
+                      {pg_array_str(&stage->hashes), pg_array_str(&stage->texts),
+                       pg_array_str(&stage->bytes), pg_array_str(&stage->media_types)},
+                      4};
     struct pg_rows *rows = ask_rows(stage->submit->invocation, &ask);
     pg_rows_free(rows);
-    pg_array_deinit(&stage->hashes);
-    pg_array_deinit(&stage->texts);
-    pg_array_init(&stage->hashes);
-    pg_array_init(&stage->texts);
-    stage->text_bytes = 0;
+    drop_documents(stage);
+    init_documents(stage);
     return rows != NULL;
 }
 
@@ -99,24 +118,34 @@ bool submit_stage_flush(struct submit_stage *stage)
     bool good = !stage->submit->stopped && store_documents(stage) && send_messages(stage);
     stage->submit->stopped = !good;
     drop_messages(stage);
-    screen_progress("%zu jobs submitted", stage->submit->jobs);
     return good;
 }
 
-bool submit_stage_add(struct submit_stage *stage, const struct job_spec *spec, bool store,
-                      char *value)
+static void add_document(struct submit_stage *stage, const struct submit_stored *stored)
+{
+    pg_array_add_text(&stage->hashes, stored->sha256);
+    pg_array_add_text(&stage->media_types, stored->media_type);
+    if (stored->is_text) {
+        pg_array_add_bytes_as_text(&stage->texts, stored->content, stored->len);
+        pg_array_add_bytea(&stage->bytes, NULL, 0);
+    } else {
+        pg_array_add_null(&stage->texts);
+        pg_array_add_bytea(&stage->bytes, stored->content, stored->len);
+    }
+    stage->stored_bytes += stored->len;
+}
+
+bool submit_stage_add(struct submit_stage *stage, const struct job_spec *spec,
+                      const struct submit_stored *stored, char *value)
 {
     struct buf key;
     buf_init(&key, 0);
     identity_full_name(&key, spec->tenant, spec->batch, spec->id);
     stage->messages[stage->count++] = (struct staged){buf_take(&key), value};
-    if (store) {
-        pg_array_add_text(&stage->hashes, spec->document_sha256);
-        pg_array_add_bytes_as_text(&stage->texts, spec->text, spec->text_len);
-        stage->text_bytes += spec->text_len;
-    }
+    if (stored)
+        add_document(stage, stored);
     if (stage->count < GROUP_MESSAGES && stage->hashes.len < GROUP_DOCUMENTS &&
-        stage->text_bytes < GROUP_BYTES)
+        stage->stored_bytes < GROUP_BYTES)
         return true;
     return submit_stage_flush(stage);
 }

@@ -2,6 +2,7 @@
 // Waiting for the batches that were submitted.
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -26,7 +27,8 @@ static const char unread_sql[] =
     "  and d.job_id = w.id and d.revision >= w.revision)";
 
 struct tally {
-    int64_t total, done, failed;
+    int64_t total, done, failed, live;
+    double cost_usd;
     bool ended;
 };
 
@@ -61,15 +63,25 @@ static bool look(struct submit *submit, struct submit_batch *batch, struct tally
     tally->done += ask_number(rows, 0, "done");
     tally->failed += ask_number(rows, 0, "failed") + ask_number(rows, 0, "cancelled");
     tally->ended = tally->ended && state && strcmp(state, "ended") == 0;
-    if (ask_number(rows, 0, "live") > 0)
-        screen_progress("%" PRId64 " of %" PRId64 " jobs done, %" PRId64 " failed, $%s",
-                        tally->done, tally->total, tally->failed, ask_value(rows, 0, "cost_usd"));
-    else
-        screen_progress("%" PRId64 " of %" PRId64 " jobs done; no worker is live: start "
-                        "`precis worker`",
-                        tally->done, tally->total);
+    tally->live = ask_number(rows, 0, "live");
+    tally->cost_usd += strtod(ask_value(rows, 0, "cost_usd"), NULL);
     pg_rows_free(rows);
     return true;
+}
+
+// `progress` begins with the first look, so that the rate is that of the wait.
+static void draw(struct progress *progress, const struct tally *tally)
+{
+    char more[120];
+    int64_t ended = tally->done + tally->failed;
+    if (!progress->unit)
+        progress_init(progress, "jobs ended", tally->total, 0, ended);
+    progress->total = tally->total;
+    if (tally->live > 0)
+        snprintf(more, sizeof(more), ", %" PRId64 " failed, $%.4f", tally->failed, tally->cost_usd);
+    else
+        snprintf(more, sizeof(more), "; no worker is live: start `precis worker`");
+    progress_show(progress, ended, 0, more);
 }
 
 // On a file or a pipe, where there is no progress line.
@@ -88,11 +100,13 @@ static void say_sometimes(const struct tally *tally, time_t *last)
 int submit_wait(struct submit *submit, int64_t *out_failed, int64_t *out_total)
 {
     time_t last = 0;
+    struct progress progress = {0};
     for (;;) {
         struct tally tally = {.ended = true};
         for (size_t i = 0; i < submit->batch_count; i++)
             if (!look(submit, &submit->batches[i], &tally))
                 return EXIT_FAILED;
+        draw(&progress, &tally);
         say_sometimes(&tally, &last);
         if (tally.ended) {
             screen_progress_end();

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,13 +16,13 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static void keep(struct walk *walk, const char *path, const char *name)
+void walk_add_file(struct walk *walk, const char *path, const char *name, int64_t bytes)
 {
     // Room is doubled whenever the count is a power of two.
     if ((walk->count & (walk->count - 1)) == 0)
         walk->files =
             own_grow(walk->files, walk->count ? walk->count * 2 : 1, sizeof(*walk->files));
-    walk->files[walk->count++] = (struct walk_file){own_strdup(path), own_strdup(name)};
+    walk->files[walk->count++] = (struct walk_file){own_strdup(path), own_strdup(name), bytes};
 }
 
 // What stands behind the given folder and its slashes.
@@ -39,20 +40,32 @@ static void take_link(struct walk *walk, const FTSENT *entry, const char *given)
     if (stat(entry->fts_accpath, &at) != 0)
         walk->problem(walk->context, entry->fts_path, "the link leads nowhere");
     else if (S_ISREG(at.st_mode))
-        keep(walk, entry->fts_path, name_of(entry, given));
+        walk_add_file(walk, entry->fts_path, name_of(entry, given), at.st_size);
     else
         walk->problem(walk->context, entry->fts_path, "links to folders are not followed");
 }
 
+// What nobody put there as a document.
+static bool is_left_by_a_system(const char *name)
+{
+    static const char *const names[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX",
+                                        "Icon\r"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return name[0] == '.' || strncmp(name, "~$", 2) == 0;
+}
+
 static void take_entry(struct walk *walk, FTS *tree, FTSENT *entry, const char *given)
 {
-    if (entry->fts_level > 0 && entry->fts_name[0] == '.') {
+    if (entry->fts_level > 0 && is_left_by_a_system(entry->fts_name)) {
+        walk->passed_over++;
         fts_set(tree, entry, FTS_SKIP);
         return;
     }
     switch (entry->fts_info) {
     case FTS_F:
-        keep(walk, entry->fts_path, name_of(entry, given));
+        walk_add_file(walk, entry->fts_path, name_of(entry, given), entry->fts_statp->st_size);
         return;
     case FTS_SL:
     case FTS_SLNONE:
