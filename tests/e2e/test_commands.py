@@ -599,7 +599,7 @@ def test_from_a_folder_to_summaries(precis, folder):
     assert "--revise" in precis.run("submit", folder, check=False).stderr
     assert paid == decimal.Decimal(precis.modelsim.bill()["cost_usd"])
     answer = precis.json("submit", folder, "--revise", "--wait", "--max-failed", "20%", timeout=120)
-    assert (answer["jobs"], answer["revised"], answer["repeated"]) == (5, 1, 4)
+    assert (answer["jobs"], answer["revised"], answer["ended_before"]) == (1, 1, 4)
     assert (answer["done"], answer["failed"]) == (4, 1)
     summaries = {line["job_id"]: line for line in precis.json("results", "contracts")}
     assert summaries["a.txt"]["revision"] == 1 and "11" in json.dumps(summaries["a.txt"])
@@ -644,7 +644,7 @@ def test_what_is_unread_is_held_back(precis, case_dir):
     assert fullest < 130_000
     held.signal(signal.SIGINT)
     assert held.wait() == 130
-    assert "the same command again goes on" in held.log()
+    assert "The same command again goes on" in held.log()
     assert precis.rows("select state from precis.batches") == [{"state": "open"}]
 
 
