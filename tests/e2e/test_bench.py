@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from rig.common import BUILD, PATIENCE, ROOT
+from rig.common import BUILD, PATIENCE, ROOT, wait_until
 
 
 def bench(*words, timeout=300):
@@ -43,3 +43,20 @@ def test_the_benchmark_runs_and_checks_its_jobs(case_dir):
 def test_the_benchmark_refuses_what_it_cannot_run(words, problem):
     done = bench(*words, timeout=60)
     assert done.returncode == 2 and problem in done.stderr
+
+
+@pytest.mark.modelsim("--canned")
+def test_postgresql_looks_up_by_key(precis):
+    """Not every row of a table for each group, in a database that nobody has analyzed yet."""
+    precis.configure(worker={"in_flight": 500}, models={"grok-4.3": {"limits": {"in_flight": 500}}})
+    names = [f"job-{number}" for number in range(1500)]
+    precis.send([precis.job(name, f"The {name} ends in two years. It costs 300 dollars.") for name in names])
+    worker = precis.start_worker()
+    with precis.session() as session:
+        wait_until("the jobs to end",
+                   lambda: session.value("select count(*) from precis_data.outcomes") == len(names), timeout=60)
+    assert worker.terminate() == 0
+    reads = precis.rows("""select relname, sum(idx_tup_read)::float8 / %s as a_job from pg_stat_user_indexes
+                           where relname in ('claims', 'outcomes', 'outbox') group by 1""", len(names))
+    found = {row["relname"]: row["a_job"] for row in reads}
+    assert found["claims"] <= 10 and found["outcomes"] <= 10 and found["outbox"] <= 4, found

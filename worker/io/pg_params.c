@@ -18,7 +18,9 @@ const char *const pg_params_session_sql =
     " set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false),"
     " set_config('search_path', 'pg_catalog', false), set_config('bytea_output', 'hex', false),"
     " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
-    " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false),"
+    " set_config('enable_mergejoin', 'off', false), set_config('enable_material', 'off', false),"
+    " set_config('join_collapse_limit', '1', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
     " set_config('synchronous_commit', case when current_setting('synchronous_commit')"
     " in ('off', 'local') then 'on' else current_setting('synchronous_commit') end, false)";
 

@@ -37,8 +37,11 @@ void pg_params_where(const struct pg_params *params, char *out, size_t out_bytes
 void pg_params_forget_environment(void);
 
 // One statement that sets a session up: limits, UTC, an empty search path, durable commits, and
-// plans by index only (every statement here is a lookup by key; a plan made while a table was
-// small must not read it whole for ever after).
+// plans that do not depend on what PostgreSQL believes of a table. Every statement of the worker
+// takes a few hundred rows from its parameters and looks others up by their keys, so joins are made
+// in the order in which they are written, by index, row for row. Left to itself the planner, which
+// knows nothing of tables that were empty a moment ago, reads all claims and outcomes of this
+// worker for each group, and goes on doing so until somebody analyzes them.
 extern const char *const pg_params_session_sql;
 
 #endif
