@@ -40,6 +40,7 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     for (int i = 0; i < STEP_COUNT; i++)
         list_init(&engine->steps[i]);
     gate_init(engine);
+    documents_init(engine);
     return engine;
 }
 
@@ -119,6 +120,7 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .db_now_ms = engine_db_now(engine),
         .random = engine->edges.random(engine->edges.world),
         .lease_valid = engine_lease_valid(engine) && !engine->stopping,
+        .can_extract = engine->edges.extract_ops != NULL,
         .tokens_per_second = gate ? gate->tokens_per_second : 0,
     };
 }
@@ -142,7 +144,8 @@ static void keep_in_order(struct engine *engine, struct job *job)
 static bool is_idle(const struct job *job)
 {
     bool begun = job->plan.cursor > 0 || job->call.last_attempt_no > 0;
-    return job->step == STEP_HELD || (job->step == STEP_ADMIT && !begun);
+    return job->step == STEP_HELD || job->step == STEP_DOCUMENT || job->step == STEP_EXTRACT ||
+           (job->step == STEP_ADMIT && !begun);
 }
 
 void engine_step(struct engine *engine, struct job *job, const struct job_event *event)
@@ -153,6 +156,7 @@ void engine_step(struct engine *engine, struct job *job, const struct job_event 
     for (size_t i = 0; i < actions.count; i++)
         engine_act(engine, job, actions.kinds[i]);
     gate_update(engine, job);
+    documents_update(engine, job);
     if (verdict == JOB_ENDED) {
         end_job(engine, job);
         return;
@@ -254,7 +258,7 @@ static bool job_event_of(enum store_event_kind kind, enum job_event_kind *out)
         {STORE_CLAIMED, JOB_CLAIMED},   {STORE_LOOKED_UP, JOB_LOOKED_UP},
         {STORE_INTENDED, JOB_INTENDED}, {STORE_RECORDED, JOB_RECORDED},
         {STORE_FETCHED, JOB_FETCHED},   {STORE_BURIED, JOB_BURIED},
-        {STORE_SEALED, JOB_SEALED},
+        {STORE_SEALED, JOB_SEALED},     {STORE_KEPT, JOB_KEPT},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         if (pairs[i].store == kind) {
@@ -271,7 +275,7 @@ static void on_job_answer(struct engine *engine, const struct store_event *event
         [JOB_CLAIMED] = "after_claim",     [JOB_INTENDED] = "after_intent",
         [JOB_RECORDED] = "after_record",   [JOB_BURIED] = "after_bury",
         [JOB_LOOKED_UP] = "after_look_up", [JOB_FETCHED] = "after_fetch",
-        [JOB_SEALED] = "after_seal",
+        [JOB_SEALED] = "after_seal",       [JOB_KEPT] = "after_keep",
     };
     if (points[kind])
         engine->edges.at_point(engine->edges.world, points[kind]);
@@ -335,6 +339,11 @@ void engine_on_http(struct engine *engine, const struct http_event *event)
     engine_step(engine, job, &(struct job_event){.kind = JOB_HTTP, .http = event});
 }
 
+void engine_on_extract(struct engine *engine, const struct extract_event *event)
+{
+    documents_extracted(engine, event);
+}
+
 // ------------------------------------------------------------------------------- running
 
 static void wake_jobs(struct engine *engine)
@@ -354,6 +363,8 @@ const char *engine_waiting_reason(const struct engine *engine, const struct job 
     *out_start_ms = 0;
     if (job->step == STEP_HELD)
         return "claimed";
+    if (job->step != STEP_ADMIT)
+        return documents_reason(engine, job, out_start_ms);
     return gate_reason(engine, job, out_start_ms);
 }
 
@@ -379,12 +390,13 @@ static void scan_waiting(struct engine *engine, enum step step)
     }
 }
 
-// A job that waits for a time, a quota or a key has no intent that would tell it of its stop.
-static void look_for_stops(struct engine *engine)
+// A job that waits for a time, a quota, a key or a child has no intent that would tell it of its
+// stop.
+static void look_for_stops(struct engine *engine, enum step step)
 {
     int64_t now_ms = engine_now(engine);
     size_t left = LOOK_BATCH;
-    struct list *waiting = &engine->steps[STEP_ADMIT];
+    struct list *waiting = &engine->steps[step];
     for (struct list_node *node = list_first(waiting); node && left > 0;
          node = list_next(waiting, node)) {
         struct job *job = engine_job_of(node);
@@ -423,9 +435,12 @@ static void keep_house(struct engine *engine)
         edges->store_ops->take_requeued(edges->store, REQUEUED_BATCH);
     }
     if (is_due(&engine->next_scan_ms, SCAN_MS, now_ms)) {
-        scan_waiting(engine, STEP_ADMIT);
-        scan_waiting(engine, STEP_HELD);
-        look_for_stops(engine);
+        static const enum step waiting[] = {STEP_ADMIT, STEP_DOCUMENT, STEP_EXTRACT, STEP_HELD};
+        for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
+            scan_waiting(engine, waiting[i]);
+            if (waiting[i] != STEP_HELD) // those ask by themselves
+                look_for_stops(engine, waiting[i]);
+        }
     }
 }
 
@@ -439,6 +454,7 @@ int64_t engine_run(struct engine *engine)
     if (engine->store_up)
         keep_house(engine);
     wake_jobs(engine);
+    documents_pump(engine);
     int64_t next_ms = gate_limit_checks(engine);
     next_ms = sooner(next_ms, gate_pump(engine));
     intake_adjust(engine);
@@ -473,8 +489,9 @@ void engine_drain(struct engine *engine)
     engine->draining = true;
     log_event(engine->options.log, LOG_LEVEL_INFO, "draining",
               LOG_NUMBER("jobs_in_flight", engine->jobs.len));
-    leave_idle_jobs(engine, STEP_ADMIT);
-    leave_idle_jobs(engine, STEP_HELD);
+    static const enum step steps[] = {STEP_ADMIT, STEP_HELD, STEP_DOCUMENT, STEP_EXTRACT};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        leave_idle_jobs(engine, steps[i]);
     intake_adjust(engine);
 }
 

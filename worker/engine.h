@@ -20,7 +20,8 @@ struct engine_options {
     struct metrics *metrics;         // may be NULL
     const struct redactor *redactor; // for errors that are stored and sent; may be NULL
     const char *program_version;
-    bool accept_gap; // go on where a known partition's offset is gone
+    size_t extractors; // documents that are read at once; 0: four
+    bool accept_gap;   // go on where a known partition's offset is gone
 };
 
 struct engine;
@@ -32,6 +33,7 @@ void engine_free(struct engine *engine);
 void engine_on_broker(struct engine *engine, const struct broker_event *event);
 void engine_on_store(struct engine *engine, const struct store_event *event);
 void engine_on_http(struct engine *engine, const struct http_event *event);
+void engine_on_extract(struct engine *engine, const struct extract_event *event);
 // Runs what is due. Returns the monotonic time at which it wants to be called again.
 int64_t engine_run(struct engine *engine);
 

@@ -188,6 +188,60 @@ static void act_seal(struct engine *engine, struct job *job)
     engine->edges.store_ops->seal(engine->edges.store, &request);
 }
 
+static void act_fetch(struct engine *engine, struct job *job, bool bytes)
+{
+    const struct edges *edges = &engine->edges;
+    const struct document *document = &job->document;
+    struct fetch_request request = {
+        .owner = job->id,
+        .document_sha256 = document->sha256,
+        .plain = !bytes && document_is_plain(job),
+        .bytes = bytes,
+    };
+    if (edges->extract_ops && !bytes)
+        request.extractor = edges->extract_ops->version(edges->extractor, document->media_type,
+                                                        job->spec->document_name);
+    edges->store_ops->fetch(edges->store, &request);
+}
+
+static void act_extract(struct engine *engine, struct job *job)
+{
+    struct document *document = &job->document;
+    const struct job_spec *spec = job->spec;
+    bool url = spec->document == DOCUMENT_URL;
+    struct extract_request request = {
+        .owner = job->id,
+        .media_type = document->media_type,
+        .name = spec->document_name,
+        .url = url ? spec->document_url : NULL,
+        .sha256 = url && spec->document_sha256[0] ? spec->document_sha256 : NULL,
+        .bytes = document->bytes,
+        .len = url ? 0 : (size_t)document->size,
+    };
+    engine->edges.at_point(engine->edges.world, "before_extract");
+    engine->edges.extract_ops->start(engine->edges.extractor, &request);
+    document->bytes = NULL; // they were the event's
+}
+
+static void act_keep_text(struct engine *engine, struct job *job)
+{
+    const struct document *document = &job->document;
+    struct text_row row = {
+        .owner = job->id,
+        .job_no = job->job_no,
+        .epoch = job->epoch,
+        .document_sha256 = document->sha256,
+        .extractor = document->extractor,
+        .text = job->text,
+        .text_len = job->text_len,
+        .pages = document->pages,
+        .media_type = document->media_type,
+        .warnings = (const char *const *)document->warnings,
+        .warning_count = document->warning_count,
+    };
+    engine->edges.store_ops->keep_text(engine->edges.store, &row);
+}
+
 void engine_act(struct engine *engine, struct job *job, enum action_kind kind)
 {
     const struct edges *edges = &engine->edges;
@@ -199,7 +253,19 @@ void engine_act(struct engine *engine, struct job *job, enum action_kind kind)
         edges->store_ops->look_up(edges->store, job->id, job->job_no);
         break;
     case ACTION_FETCH:
-        edges->store_ops->fetch(edges->store, job->id, job->spec->document_sha256);
+        act_fetch(engine, job, false);
+        break;
+    case ACTION_FETCH_BYTES:
+        act_fetch(engine, job, true);
+        break;
+    case ACTION_EXTRACT:
+        act_extract(engine, job);
+        break;
+    case ACTION_CANCEL_EXTRACT:
+        edges->extract_ops->cancel(edges->extractor, job->id);
+        break;
+    case ACTION_KEEP_TEXT:
+        act_keep_text(engine, job);
         break;
     case ACTION_INTEND:
         act_intend(engine, job);

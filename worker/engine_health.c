@@ -57,8 +57,8 @@ static void measure_waiting(struct engine *engine)
     static const char *const reasons[] = {"slots",      "key_closed", "requests", "tokens", "retry",
                                           "not_before", "claimed",    "database", "order"};
     int64_t counts[sizeof(reasons) / sizeof(reasons[0])] = {0};
-    static const enum step steps[] = {STEP_ADMIT, STEP_HELD};
-    for (size_t s = 0; s < 2; s++)
+    static const enum step steps[] = {STEP_ADMIT, STEP_HELD, STEP_DOCUMENT, STEP_EXTRACT};
+    for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)
         for (struct list_node *node = list_first(&engine->steps[steps[s]]); node;
              node = list_next(&engine->steps[steps[s]], node)) {
             int64_t start_ms;

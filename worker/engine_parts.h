@@ -5,6 +5,7 @@
 //   engine_health.c  /health and gauges
 //   engine_intake.c  partitions and messages: from Kafka to a job, and back to the offset
 //   engine_gate.c    admission: slots, keys, pacing
+//   engine_documents.c  documents: how many are read at once
 #ifndef PRECIS_ENGINE_PARTS_H
 #define PRECIS_ENGINE_PARTS_H
 
@@ -62,6 +63,11 @@ struct key_state { // of one provider
     int64_t good_until_ms;  // what GET /models said of the key is believed until then
 };
 
+struct documents { // that wait for an extractor
+    struct list ready[PRIORITIES];
+    size_t under_way; // bytes fetched or being fetched, and not text yet
+};
+
 struct engine {
     struct engine_options options;
     const struct config *config;
@@ -71,6 +77,7 @@ struct engine {
     struct heap wakes;
     struct gate *gates;
     struct key_state *keys;
+    struct documents documents;
     int64_t next_serial;
     size_t bytes; // that jobs hold
 
@@ -97,7 +104,8 @@ void engine_add(struct engine *engine, struct job *job, struct slot_id partition
 void engine_act(struct engine *engine, struct job *job, enum action_kind kind);
 // Of an entry in engine->steps.
 struct job *engine_job_of(struct list_node *node);
-// What a job in ADMIT or HELD waits for; the start is monotonic, 0 where none is known.
+// What a job in ADMIT, HELD, DOCUMENT or EXTRACT waits for; the start is monotonic, 0 where none is
+// known.
 const char *engine_waiting_reason(const struct engine *engine, const struct job *job,
                                   int64_t *out_start_ms);
 void engine_announce(struct engine *engine, const struct announcement *list, size_t count);
@@ -130,5 +138,15 @@ void gate_on_check(struct engine *engine, const struct http_event *event);
 int64_t gate_limit_checks(struct engine *engine);
 // What a job in ADMIT waits for.
 const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms);
+
+// engine_documents.c
+void documents_init(struct engine *engine);
+// After each step of a job: queues it where it wants an extractor, counts those that have one.
+void documents_update(struct engine *engine, struct job *job);
+// Lets pass what may pass.
+void documents_pump(struct engine *engine);
+void documents_extracted(struct engine *engine, const struct extract_event *event);
+const char *documents_reason(const struct engine *engine, const struct job *job,
+                             int64_t *out_start_ms);
 
 #endif

@@ -70,6 +70,13 @@ static void copy_event(struct seen *seen, const struct store_event *event)
     case STORE_FETCHED:
         snprintf(seen->text, sizeof(seen->text), "%s",
                  event->u.fetched.text ? event->u.fetched.text : "(null)");
+        seen->known = event->u.fetched.found;
+        seen->count = event->u.fetched.bytes ? (size_t)event->u.fetched.size : 0;
+        if (event->u.fetched.bytes)
+            text_sha256_hex(event->u.fetched.bytes, seen->count, seen->key);
+        break;
+    case STORE_KEPT:
+        seen->broken = event->u.kept.rejected;
         break;
     case STORE_BURIED:
         seen->count = event->u.buried.announcement ? 1 : 0;
@@ -350,9 +357,15 @@ struct attempt_result ok_attempt(int32_t call_no, int32_t attempt_no)
 static const char *const points[] = {"one \"quoted\"", "two \\ back", "", "NULL", "{a,b}"};
 static const char *const warnings[] = {"cut"};
 static const struct citation_row citations[] = {
-    {.point = 1, .quote = "it says 'so'", .found = true, .from = 3, .to = 9},
+    {.point = 1, .quote = "it says 'so'", .found = true, .from = 3, .to = 9, .page = 2},
     {.point = 0, .path = "/a/0", .quote = "no", .found = false, .from = -1, .to = -1},
 };
+
+void fetch_text(struct worker *worker, const char *sha256)
+{
+    struct fetch_request request = {.owner = owner_of(5), .document_sha256 = sha256, .plain = true};
+    worker->ops->fetch(worker->store, &request);
+}
 
 struct summary_row a_summary(void)
 {
@@ -366,6 +379,8 @@ struct summary_row a_summary(void)
         .citations = citations,
         .citation_count = 2,
         .document_name = "msa.txt",
+        .document_uri = "file:///srv/msa.pdf",
+        .pages = 7,
         .document_sha256 = "abc",
         .model = "grok-4.3",
         .response_model = "grok-4.3-x",

@@ -84,6 +84,8 @@ struct seen *intend(struct worker *worker, const struct seen *claimed, int32_t c
                     int32_t attempt_no);
 struct attempt_result ok_attempt(int32_t call_no, int32_t attempt_no);
 struct summary_row a_summary(void);
+// Asks for a stored text; the answer is STORE_FETCHED.
+void fetch_text(struct worker *worker, const char *sha256);
 void ask_done(struct worker *worker, const struct seen *claimed);
 // Records attempt 1 of call 1 as ok ($0.00375), its part, and the outcome `done` with a summary.
 struct seen *finish(struct worker *worker, const struct seen *claimed);

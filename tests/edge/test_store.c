@@ -41,22 +41,82 @@ static void test_one_job(void **state)
     assert_answer("select array_to_string(key_points, '|') || '#' || warnings[1] || cost_usd"
                   " from precis.summaries",
                   "one \"quoted\"|two \\ back||NULL|{a,b}#cut0.00375");
-    assert_answer("select string_agg(concat_ws(',', point, path, quote, found, char_start), ';'"
-                  " order by found) from precis.citations",
-                  "/a/0,no,f;1,it says 'so',t,3");
+    assert_answer(
+        "select string_agg(concat_ws(',', point, path, quote, found, char_start, page), ';'"
+        " order by found) from precis.citations",
+        "/a/0,no,f;1,it says 'so',t,3,2");
+    assert_answer("select document_uri || ' ' || pages from precis.summaries",
+                  "file:///srv/msa.pdf 7");
     assert_answer("select call_id || ' ' || outcome || ' ' || cost_source || ' ' || cost_usd"
                   " || ' ' || key_name || ' ' || coalesce(at_most_usd::text, '-')"
                   " from precis.costs",
                   "t/b/one/0/1 ok exact 0.00375 main -");
-    a->ops->fetch(a->store, owner_of(5), "no such");
+    fetch_text(a, "no such");
     assert_string_equal(next(a, STORE_FETCHED)->text, "(null)");
     char sha256[65];
     text_sha256_hex("some text", 9, sha256);
-    a->ops->fetch(a->store, owner_of(5), sha256);
+    fetch_text(a, sha256);
     assert_string_equal(next(a, STORE_FETCHED)->text, "some text");
     a->ops->announced(a->store, ANNOUNCE_RESULT, done->id);
     settle(a);
     assert_answer("select count(*) from precis_data.outbox", "0");
+    worker_free(a);
+}
+
+// Bytes come back as they were, NULs and all; the text that was made of them is the job's from then
+// on, and stays the first.
+static void test_documents(void **state)
+{
+    (void)state;
+    enum { BYTES = 3000000 };
+    struct worker *a = worker_new("a");
+    struct job_spec spec = spec_of("bytes", 0, "");
+    char *data = own_alloc(BYTES), sha256[65];
+    for (size_t i = 0; i < BYTES; i++)
+        data[i] = (char)(i * 7 % 256);
+    text_sha256_hex(data, BYTES, sha256);
+    spec.document = DOCUMENT_DATA;
+    spec.data = data;
+    spec.data_len = BYTES;
+    spec.media_type = own_strdup("application/pdf");
+    memcpy(spec.document_sha256, sha256, sizeof(sha256));
+    claim_spec(a, &spec, 7, ++a->serial, 42);
+    struct seen *claimed = next(a, STORE_CLAIMED);
+    assert_int_equal(claimed->verdict, CLAIM_MINE);
+    assert_string_equal(claimed->reply.document_sha256, sha256);
+    struct fetch_request request = {
+        .owner = owner_of(7), .document_sha256 = sha256, .plain = true, .extractor = "pdf-1"};
+    a->ops->fetch(a->store, &request);
+    struct seen *fetched = next(a, STORE_FETCHED);
+    assert_string_equal(fetched->text, "(null)");
+    assert_true(fetched->known);
+    assert_int_equal(fetched->count, 0);
+    request.bytes = true;
+    a->ops->fetch(a->store, &request);
+    fetched = next(a, STORE_FETCHED);
+    assert_int_equal(fetched->count, BYTES);
+    assert_string_equal(fetched->key, sha256);
+    static const char *const texts[] = {"one\f two", "another"};
+    for (size_t i = 0; i < 2; i++) {
+        struct text_row row = {.owner = owner_of(7),
+                               .job_no = claimed->job_no,
+                               .epoch = claimed->epoch,
+                               .document_sha256 = sha256,
+                               .extractor = "pdf-1",
+                               .text = texts[i],
+                               .text_len = strlen(texts[i]),
+                               .pages = 2};
+        a->ops->keep_text(a->store, &row);
+        assert_false(next(a, STORE_KEPT)->broken);
+        a->ops->fetch(a->store, &request);
+        fetched = next(a, STORE_FETCHED);
+        assert_string_equal(fetched->text, "one\f two");
+        assert_int_equal(fetched->count, 0);
+    }
+    request.extractor = "pdf-2";
+    a->ops->fetch(a->store, &request);
+    assert_int_equal(next(a, STORE_FETCHED)->count, BYTES);
+    job_spec_deinit(&spec);
     worker_free(a);
 }
 
@@ -356,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_job),
+        cmocka_unit_test(test_documents),
         cmocka_unit_test(test_claim_verdicts),
         cmocka_unit_test(test_duplicates_in_one_group),
         cmocka_unit_test(test_takeover),

@@ -274,7 +274,7 @@ static void test_reset_behind_an_answer(void **state)
     text_sha256_hex(text, BYTES, sha256);
     claim(a, "reset", 0, text);
     edge_proxy_reset_next(deaf.proxy);
-    a->ops->fetch(a->store, owner_of(1), sha256);
+    fetch_text(a, sha256);
     struct seen *fetched = next(a, STORE_FETCHED);
     assert_int_equal(fetched->text[3000], 'x');
     assert_int_equal(a->downs, 1);

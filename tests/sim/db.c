@@ -47,8 +47,20 @@ void db_deinit(struct db *db)
         free(db->partitions[i].topic);
     for (size_t i = 0; i < db->suspects_count; i++)
         free(db->suspects[i].topic);
-    for (size_t i = 0; i < db->documents_count; i++)
+    for (size_t i = 0; i < db->documents_count; i++) {
         free(db->documents[i].text);
+        free(db->documents[i].bytes);
+        free(db->documents[i].media_type);
+    }
+    for (size_t i = 0; i < db->texts_count; i++) {
+        for (size_t w = 0; w < db->texts[i].warning_count; w++)
+            free(db->texts[i].warnings[w]);
+        free(db->texts[i].warnings);
+        free(db->texts[i].extractor);
+        free(db->texts[i].text);
+        free(db->texts[i].media_type);
+    }
+    free(db->texts);
     free(db->jobs);
     free(db->attempts);
     free(db->plans);
@@ -80,21 +92,81 @@ static bool has_lease(const struct db *db, int64_t worker, int64_t now_ms)
     return !row->ended && row->lease_until_ms > now_ms;
 }
 
-const char *db_document(const struct db *db, const char *sha256)
+// ------------------------------------------------------------------------------- documents
+
+static struct db_document *find_document(const struct db *db, const char *sha256)
 {
     for (size_t i = 0; i < db->documents_count; i++)
         if (strcmp(db->documents[i].sha256, sha256) == 0)
-            return db->documents[i].text;
+            return &db->documents[i];
     return NULL;
 }
 
-void db_add_document(struct db *db, const char *sha256, const char *text)
+static struct db_text *find_text(const struct db *db, const char *sha256, const char *extractor)
 {
-    if (db_document(db, sha256))
+    for (size_t i = 0; extractor && i < db->texts_count; i++)
+        if (strcmp(db->texts[i].sha256, sha256) == 0 &&
+            strcmp(db->texts[i].extractor, extractor) == 0)
+            return &db->texts[i];
+    return NULL;
+}
+
+void db_add_document(struct db *db, const char *sha256, const char *text, const void *bytes,
+                     size_t len, const char *media_type)
+{
+    if (find_document(db, sha256))
         return;
     struct db_document *document = ADD(db, documents);
-    memcpy(document->sha256, sha256, 65);
+    snprintf(document->sha256, sizeof(document->sha256), "%s", sha256);
+    document->len = text ? strlen(text) : len;
     document->text = own_strdup(text);
+    document->bytes = text ? NULL : own_strndup(bytes, len);
+    document->media_type = own_strdup(media_type);
+}
+
+void db_fetch(const struct db *db, const struct fetch_request *request, struct store_event *out)
+{
+    const struct db_document *document = find_document(db, request->document_sha256);
+    const struct db_text *text = find_text(db, request->document_sha256, request->extractor);
+    bool plain = document && document->text && request->plain;
+    if (!document && !text)
+        return;
+    out->u.fetched.found = true;
+    out->u.fetched.media_type = text && text->media_type ? text->media_type
+                                : document               ? document->media_type
+                                                         : NULL;
+    out->u.fetched.size = document ? (int64_t)document->len : 0;
+    if (plain) {
+        out->u.fetched.text = document->text;
+    } else if (text) {
+        out->u.fetched.text = text->text;
+        out->u.fetched.kept = true;
+        out->u.fetched.pages = text->pages;
+        out->u.fetched.warnings = (const char *const *)text->warnings;
+        out->u.fetched.warning_count = text->warning_count;
+    } else if (request->bytes && document) {
+        out->u.fetched.bytes = document->text ? document->text : document->bytes;
+    }
+    if (out->u.fetched.text)
+        out->u.fetched.text_len = strlen(out->u.fetched.text);
+}
+
+void db_keep_text(struct db *db, int64_t worker, const struct text_row *row)
+{
+    struct db_job *job = &db->jobs[row->job_no - 1];
+    if ((job->worker == worker && job->epoch == row->epoch) || db->switches.no_fence)
+        snprintf(job->document_sha256, sizeof(job->document_sha256), "%s", row->document_sha256);
+    if (find_text(db, row->document_sha256, row->extractor))
+        return;
+    struct db_text *text = ADD(db, texts);
+    snprintf(text->sha256, sizeof(text->sha256), "%s", row->document_sha256);
+    text->extractor = own_strdup(row->extractor);
+    text->text = own_strndup(row->text, row->text_len);
+    text->media_type = own_strdup(row->media_type);
+    text->pages = row->pages;
+    text->warnings = own_array(row->warning_count + 1, sizeof(char *));
+    for (size_t i = 0; i < row->warning_count; i++)
+        text->warnings[text->warning_count++] = own_strdup(row->warnings[i]);
 }
 
 // ------------------------------------------------------------------------------- claim
@@ -147,8 +219,8 @@ static struct db_job *insert_job(struct db *db, const struct db_claim *claim)
     job->spec_json = own_strdup(claim->spec_json);
     job->partition = claim->partition;
     job->offset = claim->offset;
-    if (claim->document_text)
-        db_add_document(db, claim->document_sha256, claim->document_text);
+    snprintf(job->document_sha256, sizeof(job->document_sha256), "%s",
+             claim->document_sha256 ? claim->document_sha256 : "");
     return job;
 }
 
@@ -249,6 +321,9 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
               struct claim_reply *out)
 {
     *out = (struct claim_reply){.verdict = CLAIM_HELD};
+    if (claim->document_text || claim->document_bytes)
+        db_add_document(db, claim->document_sha256, claim->document_text, claim->document_bytes,
+                        claim->bytes_len, claim->media_type);
     struct db_job *job = db_find_job(db, claim->tenant, claim->batch, claim->id, claim->revision);
     const struct db_job *top = newest(db, claim);
     if (!job && top && top->revision > claim->revision) {
@@ -268,8 +343,10 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
     out->epoch = job->epoch;
     out->crashes = job->crashes;
     out->stop = job->stop;
-    if (out->verdict == CLAIM_MINE)
-        reply_saved(db, job, out);
+    if (out->verdict != CLAIM_MINE)
+        return;
+    memcpy(out->document_sha256, job->document_sha256, sizeof(out->document_sha256));
+    reply_saved(db, job, out);
 }
 
 enum job_stop db_stop(const struct db *db, int64_t job_no)

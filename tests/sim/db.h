@@ -20,6 +20,7 @@ struct db_job {
     int64_t revision;
     unsigned char content_hash[32];
     char *spec_json;
+    char document_sha256[65]; // "" not known
     int32_t partition;
     int64_t offset;
     // its claim
@@ -90,7 +91,17 @@ struct db_suspect {
 
 struct db_document {
     char sha256[65];
-    char *text;
+    char *text, *bytes; // the one or the other
+    size_t len;
+    char *media_type;
+};
+
+struct db_text { // that an extractor made
+    char sha256[65];
+    char *extractor, *text, *media_type;
+    int32_t pages;
+    char **warnings;
+    size_t warning_count;
 };
 
 #define DB_LIST(type, name)                                                                        \
@@ -109,6 +120,7 @@ struct db {
     DB_LIST(db_partition, partitions);
     DB_LIST(db_suspect, suspects);
     DB_LIST(db_document, documents);
+    DB_LIST(db_text, texts);
 };
 
 #define DB_LEASE_MS 15000
@@ -117,14 +129,18 @@ void db_init(struct db *db, int64_t now_ms);
 void db_deinit(struct db *db);
 // Returns the worker's number; its lease runs from now.
 int64_t db_register(struct db *db, int64_t now_ms);
-void db_add_document(struct db *db, const char *sha256, const char *text);
+// As text, or as bytes where `text` is NULL.
+void db_add_document(struct db *db, const char *sha256, const char *text, const void *bytes,
+                     size_t len, const char *media_type);
 
 // What of a job message the claim keeps.
 struct db_claim {
     const char *tenant, *batch, *id;
     int64_t revision;
     const unsigned char *content_hash;
-    const char *spec_json, *document_sha256, *document_text; // text NULL: none to store
+    const char *spec_json, *document_sha256, *media_type;
+    const char *document_text, *document_bytes; // both NULL: none to store
+    size_t bytes_len;
     int64_t serial;
     int32_t partition;
     int64_t offset;
@@ -153,7 +169,9 @@ void db_suspects_clear(struct db *db, const char *topic, int32_t partition, int6
 bool db_renew(struct db *db, int64_t worker, int64_t now_ms);
 void db_release(struct db *db, int64_t worker);
 void db_announced(struct db *db, int64_t id);
-const char *db_document(const struct db *db, const char *sha256);
+// Fills u.fetched; what it points to is the database's.
+void db_fetch(const struct db *db, const struct fetch_request *request, struct store_event *out);
+void db_keep_text(struct db *db, int64_t worker, const struct text_row *row);
 // Jobs to run again: numbers into `out`, at most `room`.
 size_t db_take_requeued(struct db *db, int64_t worker, int64_t now_ms, int64_t *out, size_t room);
 

@@ -93,12 +93,25 @@ static void describe_claim(const struct claim_reply *reply, struct answer *out)
     out->plans = reply->plan_count;
     out->parts = reply->part_count;
     out->attempts = reply->attempt_count;
-    size_t len = 0;
+    size_t len = (size_t)snprintf(out->detail, sizeof(out->detail), "%s ", reply->document_sha256);
     for (size_t i = 0; i < reply->attempt_count && len < sizeof(out->detail) - 40; i++)
         len += (size_t)snprintf(out->detail + len, sizeof(out->detail) - len, "%d.%d.%d=%s ",
                                 reply->attempts[i].plan_no, reply->attempts[i].call_no,
                                 reply->attempts[i].attempt_no,
                                 attempt_outcome_name(reply->attempts[i].outcome));
+}
+
+static void describe_fetched(const struct store_event *event, struct answer *out)
+{
+    const char *bytes = event->u.fetched.bytes;
+    out->verdict = event->u.fetched.found;
+    snprintf(out->detail, sizeof(out->detail), "%s|%.*s|%d %d %s|%s %" PRId64 " %zu",
+             event->u.fetched.text ? event->u.fetched.text : "-",
+             bytes ? (int)event->u.fetched.size : 1, bytes ? bytes : "-", event->u.fetched.kept,
+             (int)event->u.fetched.pages,
+             event->u.fetched.media_type ? event->u.fetched.media_type : "-",
+             event->u.fetched.warning_count ? event->u.fetched.warnings[0] : "-",
+             event->u.fetched.size, event->u.fetched.text_len);
 }
 
 static void on_event(void *context, const struct store_event *event)
@@ -122,6 +135,10 @@ static void on_event(void *context, const struct store_event *event)
     } else if (event->kind == STORE_LOOKED_UP) {
         answer->verdict = (int)event->u.looked_up.verdict;
         answer->stop = (int)event->u.looked_up.stop;
+    } else if (event->kind == STORE_FETCHED) {
+        describe_fetched(event, answer);
+    } else if (event->kind == STORE_KEPT) {
+        answer->verdict = event->u.kept.rejected;
     } else if (event->kind == STORE_BURIED) {
         answer->letters = event->u.buried.announcement != NULL;
     } else if (event->kind == STORE_SUSPECTED) {
@@ -227,7 +244,7 @@ static void op_claim(struct test *test)
 {
     int index = (int)range(test, 0, WORKERS - 1);
     struct real_worker *worker = &test->workers[index];
-    char id[20], text[40];
+    char id[20], text[80];
     int content = (int)range(test, 0, 9) == 0;
     snprintf(id, sizeof(id), "job-%d", (int)range(test, 1, NAMES));
     struct job_spec spec;
@@ -238,11 +255,22 @@ static void op_claim(struct test *test)
     spec.revision = range(test, 0, 7) == 0 ? range(test, 1, 2) : 0;
     spec.labels_json = own_strdup("{}");
     spec.model = own_strdup("m");
-    spec.document = DOCUMENT_TEXT;
-    snprintf(text, sizeof(text), "text %d", content);
-    spec.text = own_strdup(text);
-    spec.text_len = strlen(text);
+    snprintf(text, sizeof(text), "text %d of %s", content, test->tenant);
     text_sha256_hex(text, strlen(text), spec.document_sha256);
+    int form = (int)range(test, 0, 3);
+    if (form <= 1) {
+        spec.document = DOCUMENT_TEXT;
+        spec.text = own_strdup(text);
+        spec.text_len = strlen(text);
+    } else if (form == 2) {
+        spec.document = DOCUMENT_DATA;
+        spec.data = own_strdup(text);
+        spec.data_len = strlen(text);
+        spec.media_type = own_strdup("application/pdf");
+    } else { // its hash becomes known with its text
+        spec.document = DOCUMENT_URL;
+        spec.document_sha256[0] = '\0';
+    }
     spec.content_hash[0] = (unsigned char)content;
     spec.spec_json = own_strdup("{}");
     int64_t serial = ++test->serial;
@@ -267,6 +295,9 @@ static void op_claim(struct test *test)
                                  .spec_json = spec.spec_json,
                                  .document_sha256 = spec.document_sha256,
                                  .document_text = spec.text,
+                                 .document_bytes = spec.data,
+                                 .bytes_len = spec.data_len,
+                                 .media_type = spec.media_type,
                                  .serial = serial,
                                  .offset = offset};
         struct claim_reply reply;
@@ -384,6 +415,61 @@ static void op_record(struct test *test)
             (int)db_record(&test->db, worker->model_id, NOW_MS, &request, letters, &model.letters);
         compare(test, "record", &worker->answer, &model);
     }
+}
+
+static void op_keep(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held)
+        return;
+    struct real_worker *worker = &test->workers[held->worker];
+    static const char *const warnings[] = {"a \"quoted\" one, {of} two", "another"};
+    char document[80], sha256[65], text[80];
+    snprintf(document, sizeof(document), "text %d of %s", (int)range(test, 0, 2), test->tenant);
+    text_sha256_hex(document, strlen(document), sha256);
+    snprintf(text, sizeof(text), "page\n\f\\ %d", test->step);
+    struct text_row row = {.owner = {1, 1},
+                           .epoch = held->epoch,
+                           .document_sha256 = sha256,
+                           .extractor = range(test, 0, 3) ? "x-1" : "x-2",
+                           .text = text,
+                           .text_len = strlen(text),
+                           .pages = (int32_t)range(test, 0, 2),
+                           .media_type = range(test, 0, 1) ? "application/pdf" : NULL,
+                           .warnings = warnings,
+                           .warning_count = (size_t)range(test, 0, 2)};
+    int times = range(test, 0, 3) == 0 ? 2 : 1;
+    for (int i = 0; i < times; i++) {
+        row.job_no = held->real_no;
+        worker->answered = false;
+        store_ops_pg()->keep_text(worker->store, &row);
+        await(test, &worker->answered);
+        row.job_no = held->model_no;
+        db_keep_text(&test->db, worker->model_id, &row);
+        compare(test, "keep_text", &worker->answer, &(struct answer){0});
+    }
+}
+
+static void op_fetch(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    char document[80], sha256[65];
+    snprintf(document, sizeof(document), "text %d of %s", (int)range(test, 0, 2), test->tenant);
+    text_sha256_hex(document, strlen(document), sha256);
+    static const char *const extractors[] = {NULL, "x-1", "x-2"};
+    struct fetch_request request = {.owner = {1, 1},
+                                    .document_sha256 = sha256,
+                                    .plain = range(test, 0, 1) == 1,
+                                    .extractor = extractors[range(test, 0, 2)],
+                                    .bytes = range(test, 0, 1) == 1};
+    worker->answered = false;
+    store_ops_pg()->fetch(worker->store, &request);
+    await(test, &worker->answered);
+    struct store_event event = {.kind = STORE_FETCHED};
+    struct answer model = {0};
+    db_fetch(&test->db, &request, &event);
+    describe_fetched(&event, &model);
+    compare(test, "fetch", &worker->answer, &model);
 }
 
 static void op_look_up(struct test *test)
@@ -525,6 +611,11 @@ static void compare_tables(struct test *test)
         snprintf(sql, sizeof(sql),
                  "select count(*) from precis_data.outcomes where job_no = %" PRId64, real_no);
         assert_int_equal(ask_number(test, sql), job->outcomes);
+        snprintf(sql, sizeof(sql),
+                 "select count(*) from precis_data.jobs where job_no = %" PRId64
+                 " and coalesce(document_sha256, '') = '%s'",
+                 real_no, job->document_sha256);
+        assert_int_equal(ask_number(test, sql), 1);
     }
 }
 
@@ -549,9 +640,10 @@ static void begin_sequence(struct test *test, uint64_t seed)
 static void run_sequence(struct test *test, uint64_t seed)
 {
     static void (*const ops[])(struct test *) = {
-        op_claim,       op_claim,  op_claim,  op_claim,   op_intend,    op_intend, op_intend,
-        op_record,      op_record, op_record, op_record,  op_look_up,   op_renew,  op_lease_ends,
-        op_time_passes, op_cancel, op_bury,   op_suspect, op_partition,
+        op_claim,     op_claim,      op_claim,       op_claim,  op_intend, op_intend,
+        op_intend,    op_record,     op_record,      op_record, op_record, op_look_up,
+        op_renew,     op_lease_ends, op_time_passes, op_cancel, op_bury,   op_suspect,
+        op_partition, op_keep,       op_keep,        op_fetch,  op_fetch,  op_fetch,
     };
     begin_sequence(test, seed);
     for (test->step = 1; test->step <= OPS; test->step++)

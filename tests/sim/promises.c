@@ -140,8 +140,46 @@ void promise_on_request(void *context, const char *request_id)
         promise_broken(schedule, "request %s is paid for an unknown job", request_id);
     else if (job->outcomes > 0)
         promise_broken(schedule, "request %s is paid, and the job is done", request_id);
+    else if (strncmp(id, "bad-", 4) == 0)
+        promise_broken(schedule, "request %s is paid, and its document cannot be read", request_id);
     else if (!attempt_of(schedule, request_id))
         promise_broken(schedule, "request %s left without a row", request_id);
+}
+
+// Promise 3, of documents: a job whose plan is stored goes on with the text that was kept, and the
+// window's documents are not all read at once. (A worker that does not know yet that it has lost
+// the job may read it in vain.)
+void promise_on_extract(void *context, int64_t worker, const char *name, size_t under_way)
+{
+    struct schedule *schedule = context;
+    char id[64];
+    int64_t revision;
+    if (sscanf(name, "%63[^/]/%" SCNd64, id, &revision) != 2) {
+        promise_broken(schedule, "a document without a name is read: %s", name);
+        return;
+    }
+    const struct db_job *job = db_find_job(&schedule->db, "default", "default", id, revision);
+    for (size_t i = 0; job && i < schedule->db.plans_count; i++)
+        if (schedule->db.plans[i].job_no == job->job_no && job->worker == worker)
+            promise_broken(schedule, "%s is read again, and its plan is of a text that was kept",
+                           name);
+    if (under_way > 2 * SIM_EXTRACTORS)
+        promise_broken(schedule, "%zu documents are read at once", under_way);
+}
+
+// What cannot be read fails and costs nothing; all plans of a job are of one text.
+static void check_documents(struct schedule *schedule)
+{
+    const struct db *db = &schedule->db;
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (strncmp(db->jobs[i].id, "bad-", 4) == 0 && db->jobs[i].state == JOB_DONE)
+            promise_broken(schedule, "%s has a summary and no text", db->jobs[i].id);
+    for (size_t i = 0; i < db->plans_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (db->plans[i].job_no == db->plans[j].job_no &&
+                strcmp(db->plans[i].plan.text_sha256, db->plans[j].plan.text_sha256) != 0)
+                promise_broken(schedule, "%s was planned for two texts",
+                               db->jobs[db->plans[i].job_no - 1].id);
 }
 
 static void check_bill(struct schedule *schedule)
@@ -199,4 +237,5 @@ void promises_at_end(struct schedule *schedule)
     if (!sim_broker_is_done(&schedule->broker))
         promise_broken(schedule, "the offsets did not come to the end");
     check_bill(schedule);
+    check_documents(schedule);
 }

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "core/text.h"
 
 #define FAULTS_END_MS  60000
 #define LIMIT_MS       3600000
@@ -84,15 +85,58 @@ static void send_message(struct schedule *schedule, const struct sent_job *sent,
     sim_broker_append(&schedule->broker, sent->partition, sent->id, value);
 }
 
+static void add_base64(struct buf *out, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    size_t len = strlen(text);
+    for (size_t at = 0; at < len; at += 3) {
+        uint32_t bits = 0;
+        size_t bytes = len - at < 3 ? len - at : 3;
+        for (size_t i = 0; i < 3; i++)
+            bits = bits << 8 | (i < bytes ? (unsigned char)text[at + i] : 0);
+        for (size_t i = 0; i <= bytes; i++)
+            buf_add_char(out, digits[bits >> (18 - 6 * i) & 63]);
+    }
+}
+
+// A document that an extractor has to read: with the message, in PostgreSQL, or in a file.
+static void add_document(struct schedule *schedule, struct buf *value, const struct sent_job *sent)
+{
+    char document[80], sha256[65];
+    static const char *const bad[] = {"scan", "locked"};
+    snprintf(document, sizeof(document), "%s-%d",
+             sent->unreadable ? bad[sent->content % 2] : "good", sent->content);
+    switch (sent->content % 3) {
+    case 0:
+        buf_add_str(value, "\"media_type\":\"application/pdf\",\"data\":\"");
+        add_base64(value, document);
+        break;
+    case 1:
+        text_sha256_hex(document, strlen(document), sha256);
+        db_add_document(&schedule->db, sha256, NULL, document, strlen(document), "application/pdf");
+        buf_printf(value, "\"stored\":\"%s", sha256);
+        break;
+    default:
+        buf_printf(value, "\"url\":\"file:///%s", document);
+        break;
+    }
+}
+
 static void send_job(struct schedule *schedule, const struct sent_job *sent)
 {
     struct buf value;
     buf_init(&value, 0);
     buf_printf(&value,
                "{\"v\":1,\"id\":\"%s\",\"revision\":%d,\"kind\":\"summarize\",\"priority\":%d,"
-               "\"document\":{\"text\":\"",
-               sent->id, (int)sent->revision, (int)world_range(&schedule->world, 0, 9));
-    add_text(schedule, &value, sent->content);
+               "\"document\":{\"name\":\"%s/%d\",",
+               sent->id, (int)sent->revision, (int)world_range(&schedule->world, 0, 9), sent->id,
+               (int)sent->revision);
+    if (sent->foreign) {
+        add_document(schedule, &value, sent);
+    } else {
+        buf_add_str(&value, "\"text\":\"");
+        add_text(schedule, &value, sent->content);
+    }
     buf_add_str(&value, "\"}}");
     send_message(schedule, sent, buf_str(&value));
     buf_deinit(&value);
@@ -146,7 +190,9 @@ static void send_one(void *context, void *data)
     struct sent_job sent = {.partition = (int)world_range(&schedule->world, 0, SIM_PARTITIONS - 1),
                             .is_job = true,
                             .content = number};
-    snprintf(sent.id, sizeof(sent.id), "job-%d", number);
+    sent.foreign = world_chance(&schedule->world, 350);
+    sent.unreadable = sent.foreign && world_chance(&schedule->world, 200);
+    snprintf(sent.id, sizeof(sent.id), "%s-%d", sent.unreadable ? "bad" : "job", number);
     send_job(schedule, &sent);
 }
 
@@ -173,9 +219,9 @@ static void crash(void *context, void *data)
     if (!worker->alive)
         return;
     static const char *const points[] = {
-        "parse",       "after_claim",   "after_intent", "before_send",         "first_byte",
-        "last_byte",   "before_record", "after_record", "before_store_offset", "after_delivery",
-        "after_fetch", "after_bury",
+        "parse",       "after_claim",   "after_intent",   "before_send",         "first_byte",
+        "last_byte",   "before_record", "after_record",   "before_store_offset", "after_delivery",
+        "after_fetch", "after_bury",    "before_extract", "after_extract",       "after_keep",
     };
     if (world_chance(&schedule->world, 600)) {
         size_t count = sizeof(points) / sizeof(points[0]);
@@ -232,6 +278,9 @@ static void heal(void *context, void *data)
     schedule->provider.fault_per_thousand = 0;
     for (int w = 0; w < SIM_WORKERS; w++) {
         schedule->workers[w].die_at = NULL;
+        schedule->workers[w].extract_faults = 0;
+        if (schedule->workers[w].alive)
+            sim_extractor_fault(schedule->workers[w].extractor, 0);
         if (!schedule->workers[w].alive)
             restart_soon(schedule, &schedule->workers[w]);
     }
@@ -304,11 +353,15 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     for (int i = 0; i < messages; i++)
         at(schedule, world_range(&schedule->world, 0, 20000), send_one, i);
     for (int w = 0; w < SIM_WORKERS; w++) {
-        schedule->workers[w] = (struct sim_worker){.world = &schedule->world,
-                                                   .db = &schedule->db,
-                                                   .broker = &schedule->broker,
-                                                   .provider = &schedule->provider,
-                                                   .config = schedule->config};
+        schedule->workers[w] =
+            (struct sim_worker){.world = &schedule->world,
+                                .db = &schedule->db,
+                                .broker = &schedule->broker,
+                                .provider = &schedule->provider,
+                                .config = schedule->config,
+                                .extract_faults = (int)world_range(&schedule->world, 0, 300),
+                                .on_extract = promise_on_extract,
+                                .watcher = schedule};
         sim_worker_start(&schedule->workers[w]);
     }
     plan_faults(schedule);

@@ -15,7 +15,9 @@ struct sent_job {
     bool is_job; // a well-formed job
     char id[40];
     int64_t revision;
-    int content; // jobs of one id and another content conflict
+    int content;     // jobs of one id and another content conflict
+    bool foreign;    // an extractor has to read the document
+    bool unreadable; // and cannot
 };
 
 struct schedule {
@@ -49,6 +51,7 @@ void promise_broken(struct schedule *schedule, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void promise_on_commit(void *schedule, int partition, int64_t next);
 void promise_on_request(void *schedule, const char *request_id);
+void promise_on_extract(void *schedule, int64_t worker, const char *name, size_t under_way);
 void promises_at_end(struct schedule *schedule);
 // Whether all that was sent has its end.
 bool promises_all_ended(const struct schedule *schedule);

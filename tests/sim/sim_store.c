@@ -18,6 +18,7 @@ enum op_kind {
     OP_BURY,
     OP_ANNOUNCED,
     OP_FETCH,
+    OP_KEEP,
     OP_SEAL,
     OP_BEGIN,
     OP_CLEAN,
@@ -48,6 +49,9 @@ struct op {
     struct part_row part;
     struct outcome_row outcome;
     struct bury_request bury;
+    struct fetch_request fetch;
+    struct text_row text;
+    const char *warnings[1];
     struct message message;
     struct failure failure;
 };
@@ -204,9 +208,7 @@ static void answer_renew(struct sim_store *store)
 static void answer_fetch(struct sim_store *store, const struct op *op)
 {
     struct store_event event = {.kind = STORE_FETCHED, .owner = op->owner};
-    event.u.fetched.text = db_document(store->db, op->texts[0]);
-    if (event.u.fetched.text)
-        event.u.fetched.text_len = strlen(event.u.fetched.text);
+    db_fetch(store->db, &op->fetch, &event);
     emit(store, &event);
 }
 
@@ -238,6 +240,11 @@ static void apply(struct sim_store *store, const struct op *op)
         break;
     case OP_FETCH:
         answer_fetch(store, op);
+        break;
+    case OP_KEEP:
+        db_keep_text(store->db, store->worker, &op->text);
+        event.kind = STORE_KEPT;
+        emit(store, &event);
         break;
     case OP_SEAL:
         event.kind = STORE_SEALED;
@@ -442,6 +449,9 @@ static void ask_claim(void *store, const struct claim_request *request)
         .spec_json = keep(op, spec->spec_json),
         .document_sha256 = keep(op, spec->document_sha256),
         .document_text = keep(op, spec->text),
+        .document_bytes = keep(op, spec->data),
+        .bytes_len = spec->data_len,
+        .media_type = keep(op, spec->media_type),
         .serial = request->serial,
         .partition = request->partition,
         .offset = request->offset,
@@ -520,9 +530,26 @@ static void ask_announced(void *store, enum announcement_kind kind, int64_t id)
     add(store, OP_ANNOUNCED, (struct slot_id){0})->number = id;
 }
 
-static void ask_fetch(void *store, struct slot_id owner, const char *document_sha256)
+static void ask_fetch(void *store, const struct fetch_request *request)
 {
-    keep(add(store, OP_FETCH, owner), document_sha256);
+    struct op *op = add(store, OP_FETCH, request->owner);
+    op->fetch = *request;
+    op->fetch.document_sha256 = keep(op, request->document_sha256);
+    op->fetch.extractor = keep(op, request->extractor);
+}
+
+static void ask_keep(void *store, const struct text_row *row)
+{
+    struct op *op = add(store, OP_KEEP, row->owner);
+    CHECK(row->warning_count <= 1);
+    op->text = *row;
+    op->text.document_sha256 = keep(op, row->document_sha256);
+    op->text.extractor = keep(op, row->extractor);
+    op->text.text = keep(op, row->text);
+    op->text.media_type = keep(op, row->media_type);
+    if (row->warning_count > 0)
+        op->warnings[0] = keep(op, row->warnings[0]);
+    op->text.warnings = op->warnings;
 }
 
 static void ask_seal(void *store, const struct seal_request *request)
@@ -588,6 +615,7 @@ const struct store_ops sim_store_ops = {
     .waiting = ask_waiting,
     .announced = ask_announced,
     .fetch = ask_fetch,
+    .keep_text = ask_keep,
     .seal = ask_seal,
     .partition_begin = ask_begin,
     .partition_clean = ask_clean,

@@ -7,6 +7,7 @@
 #include "db.h"
 #include "engine.h"
 #include "sim_broker.h"
+#include "sim_extractor.h"
 #include "sim_provider.h"
 #include "sim_store.h"
 #include "world.h"
@@ -17,6 +18,9 @@ struct sim_worker {
     struct sim_broker *broker;
     struct sim_provider *provider;
     const struct config *config;
+    int extract_faults; // per thousand
+    void (*on_extract)(void *watcher, int64_t worker, const char *name, size_t under_way);
+    void *watcher;
     bool alive;
     bool dying;         // a named point was hit: dead when the event is over
     const char *die_at; // NULL: at no point
@@ -24,6 +28,7 @@ struct sim_worker {
     struct engine *engine;
     struct sim_store *store;
     struct sim_http *http;
+    struct sim_extractor *extractor;
     struct sim_client *client;
     uint64_t life; // counts: what belongs to an earlier life is not handled
     int depth;     // events being handled

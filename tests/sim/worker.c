@@ -97,6 +97,17 @@ static void on_http(void *context, const struct http_event *event)
     after_event(worker);
 }
 
+static void on_extract(void *context, const struct extract_event *event)
+{
+    struct sim_worker *worker = context;
+    if (!worker->alive || worker->dying)
+        return;
+    worker->depth++;
+    engine_on_extract(worker->engine, event);
+    worker->depth--;
+    after_event(worker);
+}
+
 static int64_t now_ms(void *context)
 {
     return ((struct sim_worker *)context)->world->now_ms;
@@ -119,6 +130,7 @@ static void at_point(void *context, const char *name)
     worker->dying = true;
     sim_store_mute(worker->store);
     sim_http_mute(worker->http);
+    sim_extractor_mute(worker->extractor);
     sim_client_mute(worker->client);
 }
 
@@ -133,19 +145,32 @@ void sim_worker_start(struct sim_worker *worker)
     world_trace(worker->world, "worker %d starts", (int)number);
     worker->store = sim_store_new(worker->world, worker->db, number, on_store, worker);
     worker->http = sim_http_new(worker->provider, on_http, worker);
+    struct sim_extractor_options extracting = {
+        .world = worker->world,
+        .fault_per_thousand = worker->extract_faults,
+        .on_event = on_extract,
+        .context = worker,
+        .worker = number,
+        .on_start = worker->on_extract,
+        .watcher = worker->watcher,
+    };
+    worker->extractor = sim_extractor_new(&extracting);
     struct edges edges = {
         .store = worker->store,
         .store_ops = &sim_store_ops,
         .broker_ops = &sim_broker_ops,
         .http = worker->http,
         .http_ops = &sim_http_ops,
+        .extractor = worker->extractor,
+        .extract_ops = &sim_extract_ops,
         .world = worker,
         .now_ms = now_ms,
         .random = random_number,
         .at_point = at_point,
     };
     edges.broker = worker->client = sim_client_join(worker->broker, on_broker, worker);
-    struct engine_options options = {.config = worker->config, .program_version = "0"};
+    struct engine_options options = {
+        .config = worker->config, .program_version = "0", .extractors = SIM_EXTRACTORS};
     worker->engine = engine_new(&options, &edges);
     struct broker_event up = {.kind = BROKER_UP};
     on_broker(worker, &up);
@@ -174,6 +199,7 @@ static void end_process(struct sim_worker *worker, bool clean)
     worker->alive = false;
     sim_store_kill(worker->store, clean);
     sim_http_kill(worker->http);
+    sim_extractor_kill(worker->extractor);
     if (!clean)
         sim_client_leave(worker->client, false);
     engine_free(worker->engine);

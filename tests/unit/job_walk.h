@@ -82,7 +82,8 @@ static inline void walk_init(struct walk *walk)
                                  .now_ms = 1000000,
                                  .db_now_ms = 1763805600000,
                                  .random = 7,
-                                 .lease_valid = true};
+                                 .lease_valid = true,
+                                 .can_extract = true};
 }
 
 static inline struct message walk_message(const char *value)
@@ -161,8 +162,9 @@ static inline void walk_looked_up(struct walk *walk, enum lookup_verdict verdict
 
 static inline void walk_fetched(struct walk *walk, const char *text)
 {
-    struct store_event store = {.kind = STORE_FETCHED,
-                                .u.fetched = {text, text ? strlen(text) : 0}};
+    struct store_event store = {
+        .kind = STORE_FETCHED,
+        .u.fetched = {.found = text != NULL, .text = text, .text_len = text ? strlen(text) : 0}};
     walk_store(walk, JOB_FETCHED, &store);
 }
 

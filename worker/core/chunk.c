@@ -62,10 +62,12 @@ static bool ends_wide_sentence(const char *text, size_t at)
 }
 
 // What ends at `at`, which is past the first byte and before the last; -1: nothing. A run of white
-// space ends where the next word begins, a line at its newline.
+// space ends where the next word begins, a line at its newline, a page at its form feed.
 static int place_at(const char *text, size_t at)
 {
     char before = text[at - 1];
+    if (before == '\f')
+        return PLACE_BLANK_LINE;
     if (before == '\n' || (before == '\r' && text[at] != '\n'))
         return ends_blank_line(text, at) ? PLACE_BLANK_LINE : PLACE_LINE;
     if (ends_wide_sentence(text, at) && !is_space(text[at]))

@@ -128,6 +128,8 @@ struct claim_reply {
     size_t part_count;
     struct saved_attempt *attempts;
     size_t attempt_count;
+    // Of the bytes that its text was kept of, or that its message named; "" where not known yet.
+    char document_sha256[65];
 };
 
 enum lookup_verdict {
@@ -244,6 +246,33 @@ enum record_verdict {
     RECORD_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
 };
 
+// What is looked for of a document, in this order: its text where it is stored as such and `plain`,
+// the text that `extractor` made of it before, its bytes where `bytes`.
+struct fetch_request {
+    struct slot_id owner;
+    const char *document_sha256;
+    bool plain;
+    const char *extractor; // NULL: no kept text is wanted
+    bool bytes;            // else only their number
+};
+
+// The text that an extractor made, kept under (document_sha256, extractor) where none is kept
+// there. Where the claim is still of this worker and epoch, the job remembers document_sha256 (a
+// URL's job knows it only now).
+struct text_row {
+    struct slot_id owner;
+    int64_t job_no;
+    int32_t epoch;
+    const char *document_sha256;
+    const char *extractor;
+    const char *text;
+    size_t text_len;
+    int32_t pages;
+    const char *media_type; // NULL: not known
+    const char *const *warnings;
+    size_t warning_count;
+};
+
 enum bury_kind {
     BURY_DEAD,  // a dead letter without a job
     BURY_LATER, // a version that is too new: kept for a newer worker
@@ -286,6 +315,7 @@ enum store_event_kind {
     STORE_INTENDED,
     STORE_RECORDED,
     STORE_FETCHED,
+    STORE_KEPT,
     STORE_BURIED,
     STORE_SEALED,
     STORE_PARTITION,
@@ -319,9 +349,21 @@ struct store_event {
             size_t announcement_count;
         } recorded;
         struct {
-            const char *text; // NULL: no such document
+            bool found;       // such a document, or a kept text of it
+            const char *text; // NULL: there is none of the kinds that were asked for
             size_t text_len;
+            bool kept; // by an extractor; the next three are of such a text
+            int32_t pages;
+            const char *const *warnings;
+            size_t warning_count;
+            const char *media_type; // of the document; NULL: not known
+            int64_t size;           // of its bytes; 0 where there are none
+            const void *bytes;      // where they were asked for and there is no text; else NULL
         } fetched;
+        struct {
+            bool rejected; // PostgreSQL refuses the data: nothing is kept
+            char sqlstate[6];
+        } kept;
         struct {
             const struct announcement *announcement; // NULL where it was there already, or LATER
         } buried;
@@ -359,7 +401,8 @@ struct store_ops {
     // No answer.
     void (*announced)(void *store, enum announcement_kind kind, int64_t id);
     // One at a time.
-    void (*fetch)(void *store, struct slot_id owner, const char *document_sha256);
+    void (*fetch)(void *store, const struct fetch_request *request);
+    void (*keep_text)(void *store, const struct text_row *row);
     void (*seal)(void *store, const struct seal_request *request);
     void (*partition_begin)(void *store, const char *topic, int32_t partition);
     // No answer.
@@ -512,7 +555,7 @@ struct edges {
     void *http;
     const struct http_ops *http_ops;
     void *extractor;
-    const struct extract_ops *extract_ops;
+    const struct extract_ops *extract_ops; // NULL: documents that are not text fail as unreadable
     void *world;
     int64_t (*now_ms)(void *world); // monotonic
     uint64_t (*random)(void *world);

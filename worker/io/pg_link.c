@@ -117,7 +117,8 @@ void pg_link_run(struct pg_link *link, size_t statement, const char *const *valu
 {
     CHECK(statement < link->options.statement_count);
     count_step(link, PQsendQueryPrepared(link->connection, link->options.statements[statement].name,
-                                         (int)count, values, NULL, NULL, 0));
+                                         (int)count, values, NULL, NULL,
+                                         link->options.statements[statement].binary ? 1 : 0));
 }
 
 static void run_text(struct pg_link *link, const char *sql)

@@ -52,6 +52,7 @@ struct pg_unit {
 
 struct pg_statement {
     const char *name, *sql;
+    bool binary; // its columns come in binary form
 };
 
 struct pg_link_options {

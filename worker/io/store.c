@@ -28,15 +28,15 @@ struct store_unit {
 };
 
 static const struct store_kind *const kinds[STORE_KINDS] = {
-    [STORE_KIND_RENEW] = &store_kind_renew,     [STORE_KIND_CLAIM] = &store_kind_claim,
-    [STORE_KIND_INTENT] = &store_kind_intent,   [STORE_KIND_RECORD] = &store_kind_record,
-    [STORE_KIND_LOOK_UP] = &store_kind_look_up, [STORE_KIND_BURY] = &store_kind_bury,
-    [STORE_KIND_FETCH] = &store_kind_fetch,     [STORE_KIND_SEAL] = &store_kind_seal,
-    [STORE_KIND_BEGIN] = &store_kind_begin,     [STORE_KIND_CLEAN] = &store_kind_clean,
-    [STORE_KIND_SUSPECT] = &store_kind_suspect, [STORE_KIND_INNOCENT] = &store_kind_innocent,
-    [STORE_KIND_WAITING] = &store_kind_waiting, [STORE_KIND_ANNOUNCED] = &store_kind_announced,
-    [STORE_KIND_SWEEP] = &store_kind_sweep,     [STORE_KIND_REQUEUED] = &store_kind_requeued,
-    [STORE_KIND_RELEASE] = &store_kind_release,
+    [STORE_KIND_RENEW] = &store_kind_renew,         [STORE_KIND_CLAIM] = &store_kind_claim,
+    [STORE_KIND_INTENT] = &store_kind_intent,       [STORE_KIND_RECORD] = &store_kind_record,
+    [STORE_KIND_LOOK_UP] = &store_kind_look_up,     [STORE_KIND_BURY] = &store_kind_bury,
+    [STORE_KIND_FETCH] = &store_kind_fetch,         [STORE_KIND_KEEP] = &store_kind_keep,
+    [STORE_KIND_SEAL] = &store_kind_seal,           [STORE_KIND_BEGIN] = &store_kind_begin,
+    [STORE_KIND_CLEAN] = &store_kind_clean,         [STORE_KIND_SUSPECT] = &store_kind_suspect,
+    [STORE_KIND_INNOCENT] = &store_kind_innocent,   [STORE_KIND_WAITING] = &store_kind_waiting,
+    [STORE_KIND_ANNOUNCED] = &store_kind_announced, [STORE_KIND_SWEEP] = &store_kind_sweep,
+    [STORE_KIND_REQUEUED] = &store_kind_requeued,   [STORE_KIND_RELEASE] = &store_kind_release,
 };
 
 static void flush(struct store *store);
@@ -426,6 +426,7 @@ const struct store_ops *store_ops_pg(void)
         .waiting = store_waiting,
         .announced = store_announced,
         .fetch = store_fetch,
+        .keep_text = store_keep_text,
         .seal = store_seal,
         .partition_begin = store_partition_begin,
         .partition_clean = store_partition_clean,

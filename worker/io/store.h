@@ -12,8 +12,8 @@
 // What each operation means, in words that the simulated store obeys too. "Live" is a worker row
 // whose lease_until lies after the database's clock. Everything can be applied twice.
 //
-// claim     The batch is made where it is new; DOCUMENT_TEXT is stored under its SHA-256 where it
-//           is new. By (tenant, batch, id):
+// claim     The batch is made where it is new; DOCUMENT_TEXT and DOCUMENT_DATA are stored under
+//           their SHA-256 where they are new. By (tenant, batch, id):
 //           - no row at this revision: a worker that is not live gets HELD with job_no 0 (look_up
 //             of 0 says FREE: claim again). A higher revision is there: STALE, nothing is written.
 //             Else job and claim are made, epoch 1: MINE. Lower revisions without an outcome get
@@ -27,9 +27,10 @@
 //             for one lease. Else HELD.
 //           - anybody else's, also this worker's with another serial: HELD.
 //           Taking a claim turns its attempts that are still `sent` into `in_doubt`. MINE brings
-//           the stop, if there is one (cancelled before superseded; see intend), and with an
-//           epoch over 1 the plans, parts and attempts. A claim of a message that a take_requeued
-//           brought with job_no 0 moves the message to the requeued jobs.
+//           the stop, if there is one (cancelled before superseded; see intend), the SHA-256 of
+//           the job's document where it is known, and with an epoch over 1 the plans, parts and
+//           attempts. A claim of a message that a take_requeued brought with job_no 0 moves the
+//           message to the requeued jobs.
 // intend    FENCED unless the claim has this worker and epoch and no outcome is there; then
 // NO_LEASE
 //           unless live; then GO where this worker and epoch have that attempt as `sent` already;
@@ -50,7 +51,14 @@
 //           kept for later with it. LATER: kept once; no announcement.
 // announced Deletes the result message; marks the dead letter.
 // seal      Makes the batch where it is new; the last total holds.
-// fetch     The text; NULL where there is no such document, or no text of it.
+// fetch     Of a document that is stored, or of which a text was kept: the stored text where
+// `plain`,
+//           else the text kept by `extractor`, else the bytes where `bytes`; always its media type
+//           (a kept text's counts first) and its size. A stored text has bytes too.
+// keep_text The first text of (document, extractor) stays. Where the claim has this worker and
+// epoch,
+//           the job's document is this one from now on. Its commit need not reach the disk: that of
+//           the plan, which comes later, brings it.
 // partition_begin
 //           known: it had a row, and something read there was claimed or buried in this group, or
 //           the row is older than 60 s (a worker that ended right after its first assignment

@@ -14,8 +14,8 @@ struct claim_item {
     int64_t serial;
     char *tenant, *batch, *id, *kind, *labels, *spec, *document_name, *model, *traceparent, *topic;
     char *media_type;
-    char *text; // NULL unless the document came with the message
-    size_t text_len;
+    char *text, *data; // NULL unless the document came with the message, as the one or the other
+    size_t text_len, data_len;
     int64_t revision, deadline_ms, not_before_ms, submitted_at_ms, offset;
     int32_t partition;
     int priority;
@@ -44,6 +44,10 @@ static void copy_spec(struct claim_item *item, const struct job_spec *spec)
     if (spec->document == DOCUMENT_TEXT && spec->text && item->sha256) {
         item->text = store_item_text_len(item, spec->text, spec->text_len);
         item->text_len = strlen(item->text);
+    }
+    if (spec->document == DOCUMENT_DATA && spec->data) {
+        item->data = store_item_bytes(item, spec->data, spec->data_len);
+        item->data_len = spec->data_len;
     }
 }
 
@@ -100,15 +104,20 @@ static void run_documents(struct store_item **items, size_t count, struct pg_lin
     struct store_args args;
     store_args_init(&args);
     struct pg_array *sha256 = store_args_array(&args), *text = store_args_array(&args),
-                    *media_type = store_args_array(&args), *size = store_args_array(&args);
+                    *bytes = store_args_array(&args), *media_type = store_args_array(&args),
+                    *size = store_args_array(&args);
     for (size_t i = 0; i < count; i++) {
         const struct claim_item *item = claim_of(items[i]);
-        if (item->text == NULL)
+        if (item->text == NULL && item->data == NULL)
             continue;
         pg_array_add_text(sha256, item->sha256);
-        pg_array_add_bytes_as_text(text, item->text, item->text_len);
+        if (item->text)
+            pg_array_add_bytes_as_text(text, item->text, item->text_len);
+        else
+            pg_array_add_null(text);
+        pg_array_add_bytea(bytes, item->data, item->data_len);
         pg_array_add_text(media_type, item->media_type);
-        pg_array_add_int(size, (int64_t)item->text_len);
+        pg_array_add_int(size, (int64_t)(item->text ? item->text_len : item->data_len));
     }
     if (sha256->len > 0)
         store_args_run(&args, link, STORE_SQL_claim_documents);
@@ -387,6 +396,8 @@ static void answer(struct store *store, const struct claim_item *item, const PGr
         reply.epoch = (int32_t)store_int(read, row, 3);
         reply.crashes = (int32_t)store_int(read, row, 4);
         reply.stop = stop_of(store_text(read, row, 5));
+        const char *sha256 = store_text(read, row, 6);
+        snprintf(reply.document_sha256, sizeof(reply.document_sha256), "%s", sha256 ? sha256 : "");
         take_saved(&reply, saved);
         store_hold(store, reply.job_no);
     }

@@ -51,6 +51,7 @@ enum store_kind_no {
     STORE_KIND_LOOK_UP,
     STORE_KIND_BURY,
     STORE_KIND_FETCH,
+    STORE_KIND_KEEP,
     STORE_KIND_SEAL,
     STORE_KIND_BEGIN,
     STORE_KIND_CLEAN,
@@ -65,9 +66,10 @@ enum store_kind_no {
 };
 
 extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_intent,
-    store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_seal,
-    store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent, store_kind_waiting,
-    store_kind_announced, store_kind_sweep, store_kind_requeued, store_kind_release;
+    store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
+    store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
+    store_kind_waiting, store_kind_announced, store_kind_sweep, store_kind_requeued,
+    store_kind_release;
 
 struct store_group {
     struct list queue;
@@ -180,7 +182,8 @@ void store_look_up(void *store, struct slot_id owner, int64_t job_no);
 void store_bury(void *store, const struct bury_request *request);
 void store_waiting(void *store, int64_t job_no, const char *reason, int64_t earliest_start_ms);
 void store_announced(void *store, enum announcement_kind kind, int64_t id);
-void store_fetch(void *store, struct slot_id owner, const char *document_sha256);
+void store_fetch(void *store, const struct fetch_request *request);
+void store_keep_text(void *store, const struct text_row *row);
 void store_seal(void *store, const struct seal_request *request);
 void store_partition_begin(void *store, const char *topic, int32_t partition);
 void store_partition_clean(void *store, const char *topic, int32_t partition);

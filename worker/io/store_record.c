@@ -80,6 +80,7 @@ static void copy_summary(struct record_item *item, const struct summary_row *sum
     item->summary.summary = store_item_text(item, summary->summary);
     item->summary.output_json = store_item_text(item, summary->output_json);
     item->summary.document_name = store_item_text(item, summary->document_name);
+    item->summary.document_uri = store_item_text(item, summary->document_uri);
     item->summary.document_sha256 = store_item_text(item, summary->document_sha256);
     item->summary.language = store_item_text(item, summary->language);
     item->summary.model = store_item_text(item, summary->model);
@@ -259,7 +260,7 @@ static void run_outcomes(struct store *store, struct store_item **items, size_t 
     store_args_deinit(&args);
 }
 
-enum { SUMMARY_COLUMNS = 11 };
+enum { SUMMARY_COLUMNS = 13, CITATION_COLUMNS = 9 };
 
 static void add_summary(struct pg_array *const *columns, const struct record_item *item)
 {
@@ -276,6 +277,8 @@ static void add_summary(struct pg_array *const *columns, const struct record_ite
     pg_array_add_text(*at++, summary->model);
     pg_array_add_text(*at++, summary->response_model);
     pg_array_add_text(*at++, summary->prompt_version);
+    pg_array_add_text(*at++, summary->document_uri);
+    add_or_null(*at++, summary->pages > 0, summary->pages);
     CHECK(at - columns == SUMMARY_COLUMNS);
 }
 
@@ -295,7 +298,8 @@ static void run_summaries(struct store_item **items, size_t count, struct pg_lin
     store_args_deinit(&args);
 }
 
-static void add_citations(struct pg_array *const columns[8], const struct record_item *item)
+static void add_citations(struct pg_array *const columns[CITATION_COLUMNS],
+                          const struct record_item *item)
 {
     for (size_t n = 0; item->has_summary && n < item->summary.citation_count; n++) {
         const struct citation_row *citation = &item->citations[n];
@@ -307,15 +311,16 @@ static void add_citations(struct pg_array *const columns[8], const struct record
         pg_array_add_bool(columns[5], citation->found);
         add_or_null(columns[6], citation->from >= 0, citation->from);
         add_or_null(columns[7], citation->to >= 0, citation->to);
+        add_or_null(columns[8], citation->page > 0, citation->page);
     }
 }
 
 static void run_citations(struct store_item **items, size_t count, struct pg_link *link)
 {
     struct store_args args;
-    struct pg_array *columns[8];
+    struct pg_array *columns[CITATION_COLUMNS];
     store_args_init(&args);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < CITATION_COLUMNS; i++)
         columns[i] = store_args_array(&args);
     for (size_t i = 0; i < count; i++)
         add_citations(columns, record_of(items[i]));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lease, waiting reasons, documents, seals, and the end.
+// The lease, waiting reasons, seals, and the end.
 #include <string.h>
 
 #include "base/check.h"
@@ -112,51 +112,6 @@ const struct store_kind store_kind_waiting = {
     .send = send_waiting,
     .done = nothing_done,
 };
-
-// ------------------------------------------------------------------------------- documents
-
-struct fetch_item {
-    struct store_item item;
-    struct slot_id owner;
-    char *sha256;
-};
-
-void store_fetch(void *store, struct slot_id owner, const char *document_sha256)
-{
-    struct fetch_item *item = store_item_new(store, sizeof(*item));
-    item->owner = owner;
-    item->sha256 = store_item_text(item, document_sha256);
-    store_ask(store, STORE_KIND_FETCH, item);
-}
-
-static void send_fetch(struct store *store, struct store_item **items, size_t count,
-                       struct pg_link *link)
-{
-    (void)store;
-    (void)count;
-    struct store_args args;
-    store_args_init(&args);
-    store_args_text(&args, ((struct fetch_item *)(void *)items[0])->sha256);
-    store_args_run(&args, link, STORE_SQL_fetch);
-    store_args_deinit(&args);
-}
-
-static void fetch_done(struct store *store, struct store_item **items, size_t count,
-                       const struct store_answer *answer)
-{
-    (void)count;
-    const PGresult *read = answer->results[0];
-    struct store_event event = {.kind = STORE_FETCHED,
-                                .owner = ((struct fetch_item *)(void *)items[0])->owner};
-    if (PQntuples(read) == 1 && store_text(read, 0, 0)) {
-        event.u.fetched.text = store_text(read, 0, 0);
-        event.u.fetched.text_len = (size_t)PQgetlength(read, 0, 0);
-    }
-    store_emit(store, &event);
-}
-
-const struct store_kind store_kind_fetch = {
-    .name = "fetch", .most = 1, .send = send_fetch, .done = fetch_done};
 
 // ------------------------------------------------------------------------------- seals
 

@@ -5,7 +5,9 @@
 #include "io/store_sql_parts.h"
 
 const struct pg_statement store_statements[STORE_SQL_COUNT] = {
-#define STATEMENT(name, sql) [STORE_SQL_##name] = {#name, sql},
+#define STATEMENT(name, sql)        [STORE_SQL_##name] = {#name, sql, false},
+#define STATEMENT_BINARY(name, sql) [STORE_SQL_##name] = {#name, sql, true},
 #include "io/store_sql.def"
 #undef STATEMENT
+#undef STATEMENT_BINARY
 };

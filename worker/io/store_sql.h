@@ -9,9 +9,11 @@
 #include "io/pg_link.h"
 
 enum store_statement {
-#define STATEMENT(name, sql) STORE_SQL_##name,
+#define STATEMENT(name, sql)        STORE_SQL_##name,
+#define STATEMENT_BINARY(name, sql) STORE_SQL_##name,
 #include "io/store_sql.def"
 #undef STATEMENT
+#undef STATEMENT_BINARY
     STORE_SQL_COUNT
 };
 

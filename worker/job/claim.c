@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose job it is: the claim, the wait for another's claim, and the document.
-#include <stdlib.h>
-#include <string.h>
-
+// Whose job it is: the claim, and the wait for another's claim.
 #include "base/check.h"
-#include "base/own.h"
-#include "core/text.h"
 #include "job/parts.h"
 
 // The job ends here without an outcome of ours: another's is there, or the worker leaves.
@@ -44,19 +39,6 @@ static enum step_result bury_rejected(struct job *job, const struct job_now *now
     return STEP_AGAIN;
 }
 
-static enum step_result check_text(struct job *job, const struct job_now *now)
-{
-    if (text_is_blank(job->text, job->text_len)) {
-        struct failure failure;
-        failure_set(&failure, ERR_NO_TEXT, "the document has no text");
-        return job_fail(job, &failure, now);
-    }
-    job->text_chars = (int64_t)text_code_points(job->text, job->text_len);
-    text_sha256_hex(job->text, job->text_len, job->text_sha256);
-    job_move(job, STEP_PLAN, now);
-    return STEP_AGAIN;
-}
-
 static enum step_result begin_claimed(struct job *job, const struct step_context *context)
 {
     if (job->stop != STOP_NONE)
@@ -67,20 +49,7 @@ static enum step_result begin_claimed(struct job *job, const struct step_context
                     job->saved.crashes);
         return job_fail(job, &failure, context->now);
     }
-    if (job->text) // claimed again after another worker had it
-        return check_text(job, context->now);
-    if (job->spec->document == DOCUMENT_STORED) {
-        job_move(job, STEP_FETCH, context->now);
-        job_act(context, ACTION_FETCH);
-        return STEP_WAIT;
-    }
-    if (job->spec->document != DOCUMENT_TEXT) {
-        failure_set(&failure, ERR_UNREADABLE, "this worker has nothing to read the document with");
-        return job_fail(job, &failure, context->now);
-    }
-    job->text = job->spec->text;
-    job->text_len = job->spec->text_len;
-    return check_text(job, context->now);
+    return document_begin(job, context);
 }
 
 static void forget_earlier_run(struct job *job)
@@ -151,19 +120,4 @@ enum step_result step_held(struct job *job, const struct job_event *event,
     }
     CHECK(false);
     return STEP_DONE;
-}
-
-enum step_result step_fetch(struct job *job, const struct job_event *event,
-                            const struct step_context *context)
-{
-    const char *text = event->store->u.fetched.text;
-    if (!text) {
-        struct failure failure;
-        failure_set(&failure, ERR_DOCUMENT_MISSING, "no document with SHA-256 %s is stored",
-                    job->spec->document_sha256);
-        return job_fail(job, &failure, context->now);
-    }
-    job->text_len = event->store->u.fetched.text_len;
-    job->text = own_strndup(text, job->text_len);
-    return check_text(job, context->now);
 }

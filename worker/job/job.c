@@ -125,6 +125,7 @@ void job_free(struct job *job)
     claim_reply_deinit(&job->saved);
     if (!job->spec || job->text != job->spec->text)
         free(job->text);
+    document_deinit(&job->document);
     if (job->spec)
         job_spec_deinit(job->spec);
     free(job->spec);
@@ -141,7 +142,9 @@ size_t job_bytes(const struct job *job)
     if (job->text)
         bytes += job->text_len;
     else if (job->spec)
-        bytes += job->spec->text_len;
+        bytes += job->spec->text_len + job->spec->data_len;
+    if (job->step == STEP_EXTRACT)
+        bytes += (size_t)job->document.size;
     return bytes;
 }
 
@@ -149,7 +152,9 @@ size_t job_bytes(const struct job *job)
 
 static void check_invariant(const struct job *job)
 {
-    CHECK(job->in_queue.in == NULL || job->step == STEP_ADMIT);
+    CHECK(job->in_queue.in == NULL || job->step == STEP_ADMIT || job->step == STEP_DOCUMENT);
+    CHECK(!job->document.under_way || job->step == STEP_EXTRACT);
+    CHECK(job->step != STEP_PLAN || job->text != NULL);
     CHECK((job->call.serial != 0) == (job->step == STEP_CALL));
     CHECK(job->step != STEP_CALL || job->call.reader != NULL);
     CHECK(job->step != STEP_ADMIT || job->plan.cursor < job->plan.count);

@@ -2,9 +2,9 @@
 // One job's state machine: events in, actions out, no I/O.
 //
 //   NEW ─ CLAIM ─ FETCH ─ PLAN ─ ADMIT ─ INTENT ─ CALL ─ RECORD ─┐
-//            │                     ▲                              │ next call, retry, repair
-//           HELD                   └──────────────────────────────┤
-//            │                                                 FINISH ─ END
+//            │      │       ▲      ▲                              │ next call, retry, repair
+//           HELD    │       │      └──────────────────────────────┤
+//            │   DOCUMENT ─ EXTRACT ─ KEEP (─ PLAN)            FINISH ─ END
 //         (another worker's)          BURY, SEAL: messages that are no jobs
 //
 // job_step is the only entry. The engine gives it what happened; the job changes its own fields,
@@ -51,7 +51,9 @@ enum job_event_kind {
     JOB_CLAIMED,
     JOB_LOOKED_UP,
     JOB_FETCHED,
-    JOB_ADMITTED, // limits let the next call pass
+    JOB_ADMITTED,  // limits let the next call pass; of DOCUMENT: an extractor is free
+    JOB_EXTRACTED, // the extractor has ended
+    JOB_KEPT,
     JOB_INTENDED,
     JOB_HTTP,
     JOB_RECORDED,
@@ -62,8 +64,9 @@ enum job_event_kind {
 
 struct job_event {
     enum job_event_kind kind;
-    const struct store_event *store; // of CLAIMED, LOOKED_UP, FETCHED, INTENDED, RECORDED
-    const struct http_event *http;   // of HTTP
+    const struct store_event *store;     // of CLAIMED, LOOKED_UP, FETCHED, KEPT, INTENDED, RECORDED
+    const struct http_event *http;       // of HTTP
+    const struct extract_event *extract; // of EXTRACTED
 };
 
 // What the rules may know of the outside at this moment.
@@ -73,13 +76,18 @@ struct job_now {
     int64_t db_now_ms; // unix ms by the database's clock
     uint64_t random;
     bool lease_valid;          // a call may begin
+    bool can_extract;          // there is an extractor
     int64_t tokens_per_second; // measured speed of the job's model; 0: unknown
 };
 
 enum action_kind {
     ACTION_CLAIM,
     ACTION_LOOK_UP,
-    ACTION_FETCH,
+    ACTION_FETCH,       // a stored or kept text, or the size of the bytes
+    ACTION_FETCH_BYTES, // the document's bytes
+    ACTION_EXTRACT,     // from job->document.bytes, which are the event's, or its URL
+    ACTION_CANCEL_EXTRACT,
+    ACTION_KEEP_TEXT,
     ACTION_INTEND,
     ACTION_CALL,
     ACTION_CANCEL_CALL,
@@ -143,6 +151,21 @@ struct call {
     bool has_answer;
 };
 
+// What is known of the document beside its text.
+struct document {
+    char sha256[65];  // of the text or the bytes; "" of a URL that was not read yet
+    char *media_type; // the message's, else what PostgreSQL or the extractor said; NULL: not known
+    char *extractor;  // what made the text; NULL: none, or in an earlier run
+    char *uri;        // of the URL, without what may be secret
+    char **warnings;  // of the extractor
+    size_t warning_count;
+    int32_t pages;     // 0: it has none
+    int64_t size;      // of the stored bytes; 0 of a URL
+    const void *bytes; // while ACTION_EXTRACT is carried out
+    bool under_way;    // the extractor works for it
+    int tries;         // that failed in passing
+};
+
 // What RECORD or FINISH writes; strings point into the job.
 struct record_draft {
     bool has_attempt, has_part, has_outcome;
@@ -199,6 +222,7 @@ struct job {
     enum job_stop stop;
     struct claim_reply saved;
 
+    struct document document;
     char *text; // the extracted text; owned unless it is spec->text
     size_t text_len;
     int64_t text_chars;
@@ -218,6 +242,7 @@ struct job {
     const struct config_model *slot_model; // while holds_slot
     int64_t reserved_tokens;
     bool holds_slot;      // the engine counts it as in flight for its model
+    bool holds_extractor; // the engine counts it as under way at the extractor
     size_t counted_bytes; // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's
@@ -241,7 +266,11 @@ enum job_verdict job_step(struct job *job, const struct job_event *event, const 
 
 // Whether the job's admission is only a matter of the model's limits now.
 bool job_is_ready(const struct job *job, int64_t now_ms);
-// Bytes that the job holds in memory, roughly.
+// Whether it waits for nothing but a free extractor.
+bool job_wants_extractor(const struct job *job, int64_t now_ms);
+// Whether a text that is stored as such is the document's text (else the bytes of one).
+bool document_is_plain(const struct job *job);
+// Bytes that the job holds in memory, roughly; while it is extracted, the document's too.
 size_t job_bytes(const struct job *job);
 const char *step_name(enum step step);
 unsigned step_handles(enum step step);

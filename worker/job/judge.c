@@ -43,6 +43,8 @@ static void add_warning(struct summary *summary, const char *text)
 // job->summary is what the last call answered.
 static enum step_result conclude(struct job *job, const struct job_now *now)
 {
+    for (size_t i = 0; i < job->document.warning_count; i++)
+        add_warning(&job->summary, job->document.warnings[i]);
     if (job->plan.truncated)
         add_warning(&job->summary, "the document was cut to fit the model's context");
     draft_outcome(job, JOB_DONE);

@@ -34,6 +34,15 @@ enum step_result job_fail(struct job *job, const struct failure *failure,
 // Ends it as cancelled or superseded; moves to FINISH.
 enum step_result job_stopped(struct job *job, const struct job_now *now);
 
+// document.c
+void document_deinit(struct document *document);
+// The claimed job gets its text, at once or by and by; moves to PLAN, FETCH or DOCUMENT.
+enum step_result document_begin(struct job *job, const struct step_context *context);
+// Pages, hash and address of the document, for its summary; the strings are the job's.
+void document_describe(struct job *job, struct summary_row *row);
+// The page of each quote that was found, where the document has pages.
+void document_number_pages(const struct job *job, struct citation_row *rows, size_t count);
+
 // plan.c
 void plan_deinit(struct plan *plan);
 // Makes plan `no` for the text: parts of at most `part_tokens` (0: as the context allows). Keeps

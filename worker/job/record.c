@@ -139,13 +139,14 @@ static void draft_summary(struct job *job)
         .warnings = (const char *const *)summary->warnings,
         .warning_count = summary->warning_count,
         .document_name = spec->document_name,
-        .document_sha256 = spec->document_sha256[0] ? spec->document_sha256 : NULL,
         .language = spec->language,
         .model = job->plan.model->name,
         .response_model = if_any(job->call.answer.response_model),
         .prompt_version = job->draft.prompt_version,
     };
+    document_describe(job, row);
     trust_check(job, row);
+    document_number_pages(job, job->draft.citations, row->citation_count);
     job->draft.outcome.summary = row;
 }
 
