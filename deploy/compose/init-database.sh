@@ -11,5 +11,6 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set password_file="${WORKER_PAS
 create role precis_migrator nologin;
 create role precis_worker nologin;
 create role precis_reader nologin;
+grant create on database :"DBNAME" to precis_migrator;
 create role precis_app login password :'password' in role precis_worker;
 SQL

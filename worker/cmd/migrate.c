@@ -174,7 +174,9 @@ const struct command command_migrate = {
         "up      applies what is pending, in order; any number of them may run at once (the "
         "default)\n"
         "status  lists the migrations; exit 1 where some are pending, or were applied otherwise\n"
-        "roles   creates precis_migrator, precis_worker and precis_reader and grants to them",
+        "roles   creates precis_migrator, precis_worker and precis_reader, grants to them, and "
+        "makes "
+        "the\n        migrator the owner; as a superuser, once, before or after the first `up`",
     .prints_data = true,
     .run = run,
 };

@@ -144,15 +144,10 @@ static bool check_newer(struct pg_session *session, struct pg_error *out_error)
 static const char grant_sql[] =
     "begin; set local lock_timeout = '60s'; " LOCK_SQL ";"
     "do $$ begin"
-    " if exists (select from pg_roles where rolname = 'precis_migrator') then"
-    "  execute format('grant create, connect on database %I to precis_migrator',"
-    "   current_database());"
-    "  grant all on schema precis_data, precis to precis_migrator;"
-    "  grant all on all tables in schema precis_data, precis to precis_migrator;"
-    " end if;"
     " if exists (select from pg_roles where rolname = 'precis_worker') then"
     "  grant usage on schema precis_data, precis to precis_worker;"
     "  grant select, insert, update, delete on all tables in schema precis_data to precis_worker;"
+    "  grant usage on all sequences in schema precis_data to precis_worker;"
     "  revoke insert, update, delete on precis_data.migrations from precis_worker;"
     "  grant select on all tables in schema precis to precis_worker;"
     " end if;"
@@ -162,15 +157,47 @@ static const char grant_sql[] =
     " end if;"
     "end $$; commit";
 
+// The migrator owns everything, since only owners can change tables and views: so any of its
+// members can apply a later migration, whoever applied the earlier ones. Who runs this becomes a
+// member, and keeps what it could do.
 static const char roles_sql[] =
     "begin; set local lock_timeout = '60s'; " LOCK_SQL ";"
-    "do $$ declare r text; begin"
+    "do $$ declare r text; n text; begin"
     " foreach r in array array['precis_migrator', 'precis_worker', 'precis_reader'] loop"
     "  if not exists (select from pg_roles where rolname = r) then"
     "   execute format('create role %I nologin', r);"
     "  end if;"
     " end loop;"
+    " if not pg_has_role(current_user, 'precis_migrator', 'member') then"
+    "  execute format('grant precis_migrator to %I', current_user);"
+    " end if;"
+    " execute format('grant create, connect on database %I to precis_migrator', "
+    "current_database());"
+    " for n in select nspname from pg_namespace"
+    "  where nspname in ('precis_data', 'precis')"
+    "   and nspowner <> (select oid from pg_roles where rolname = 'precis_migrator') loop"
+    "  execute format('alter schema %I owner to precis_migrator', n);"
+    " end loop;"
+    " for n in select c.oid::regclass::text from pg_class c join pg_namespace s"
+    "   on s.oid = c.relnamespace"
+    "  where s.nspname in ('precis_data', 'precis') and c.relkind in ('r', 'p', 'v')"
+    "   and c.relowner <> (select oid from pg_roles where rolname = 'precis_migrator') loop"
+    "  execute format('alter table %s owner to precis_migrator', n);"
+    " end loop;"
     "end $$; commit";
+
+// A member of the migrator acts as it where the schema is the migrator's, or may become so; what
+// it makes is then the migrator's, too. Where the role is of another database's making, nothing
+// changes.
+static const char become_sql[] = "do $$ begin"
+                                 " if (select pg_has_role(current_user, r.oid, 'member')"
+                                 "   and coalesce((select n.nspowner = r.oid from pg_namespace n "
+                                 "where n.nspname = 'precis_data'),"
+                                 "    has_database_privilege(r.oid, current_database(), 'create'))"
+                                 "  from pg_roles r where r.rolname = 'precis_migrator') then"
+                                 "  set role precis_migrator;"
+                                 " end if;"
+                                 "end $$";
 
 // Everybody waits for the lock, so a granter never meets another one.
 static bool grant(struct pg_session *session, struct pg_error *out_error)
@@ -178,10 +205,24 @@ static bool grant(struct pg_session *session, struct pg_error *out_error)
     return pg_script(session, grant_sql, out_error);
 }
 
+// The schema may not be there yet: then `up` grants.
+static bool grant_where_made(struct pg_session *session, struct pg_error *out_error)
+{
+    struct pg_rows *rows;
+    if (!pg_query(session, "select from pg_namespace where nspname = 'precis_data'", NULL, 0, &rows,
+                  out_error))
+        return false;
+    bool made = pg_rows_count(rows) > 0;
+    pg_rows_free(rows);
+    return !made || grant(session, out_error);
+}
+
 static bool up(struct pg_session *session, void (*tell)(void *, const char *), void *context,
                struct pg_error *out_error)
 {
     bool any = false;
+    if (!pg_script(session, become_sql, out_error))
+        return false;
     for (size_t i = 0; i < migrate_count; i++) {
         bool applied;
         if (!step(session, &migrate_list[i], &applied, out_error))
@@ -212,7 +253,8 @@ bool migrate_roles(const char *conninfo, struct pg_error *out_error)
     struct pg_session *session = pg_session_open(conninfo, "migrate", out_error);
     if (session == NULL)
         return false;
-    bool ok = pg_script(session, roles_sql, out_error) && grant(session, out_error);
+    bool ok = pg_script(session, roles_sql, out_error) &&
+              pg_script(session, become_sql, out_error) && grant_where_made(session, out_error);
     pg_session_close(session);
     return ok;
 }
