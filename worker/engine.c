@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/own.h"
 #include "base/redact.h"
+#include "core/facts.h"
 
 int64_t engine_now(const struct engine *engine)
 {
@@ -61,6 +62,7 @@ void engine_free(struct engine *engine)
             job_free(job);
         }
     gate_deinit(engine);
+    fact_words_free(engine->words);
     intake_deinit(engine);
     heap_deinit(&engine->wakes);
     slots_deinit(&engine->jobs);
@@ -122,6 +124,7 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .lease_valid = engine_lease_valid(engine) && !engine->stopping,
         .can_extract = engine->edges.extract_ops != NULL,
         .tokens_per_second = gate ? gate->tokens_per_second : 0,
+        .words = engine->words,
     };
 }
 

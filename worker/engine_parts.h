@@ -77,6 +77,7 @@ struct engine {
     struct heap wakes;
     struct gate *gates;
     struct key_state *keys;
+    struct fact_words *words; // for every job's summary
     struct documents documents;
     int64_t next_serial;
     size_t bytes; // that jobs hold

@@ -19,7 +19,7 @@ struct row {
 
 static void add_missing(struct buf *out, const char *source, const char *claim)
 {
-    struct facts *facts = facts_new();
+    struct facts *facts = facts_new(NULL);
     facts_claim(facts, claim, strlen(claim), 0);
     facts_search(facts, source, strlen(source));
     size_t cursor = 0;
@@ -297,7 +297,7 @@ static void leaves(void **state)
         {"11.880,00 euros", "1.188e4", false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct facts *facts = facts_new();
+        struct facts *facts = facts_new(NULL);
         facts_claim_number(facts, rows[i].number, 7);
         facts_search(facts, rows[i].source, strlen(rows[i].source));
         size_t cursor = 0;
@@ -323,15 +323,18 @@ static void every_word_is_found(void **state)
 #include "core/facts_words.def"
 #undef WORD
     };
-    struct fact_words words;
-    fact_words_init(&words);
+    struct fact_words *words = fact_words_new();
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct token token = {.word = fact_words_find(&words, rows[i].text, strlen(rows[i].text))};
+        struct token token;
+        fact_words_find(words, rows[i].text, strlen(rows[i].text), &token);
         const struct fact_word *word = fact_word_as(&token, rows[i].meaning);
         if (!word || word->value != rows[i].value)
             fail_msg("%s", rows[i].text);
     }
-    assert_null(fact_words_find(&words, "zzz", 3));
+    struct token token;
+    fact_words_find(words, "zzz", 3, &token);
+    assert_null(token.word);
+    fact_words_free(words);
 }
 
 static void too_many_facts_are_said(void **state)
@@ -341,7 +344,7 @@ static void too_many_facts_are_said(void **state)
     buf_init(&text, 0);
     for (int i = 0; i < FACTS_MAX + 1; i++)
         buf_printf(&text, "$%d; ", 1000 + i);
-    struct facts *facts = facts_new();
+    struct facts *facts = facts_new(NULL);
     facts_claim(facts, buf_str(&text), text.len, 0);
     assert_int_equal(facts_count(facts), FACTS_MAX);
     assert_true(facts_were_too_many(facts));

@@ -52,7 +52,8 @@ struct claim {
 };
 
 struct facts {
-    struct fact_words words;
+    const struct fact_words *words;
+    struct fact_words *own_words;
     struct fact_scan scan;
     struct fact_names *names;
     struct fact_language claimed, source;
@@ -67,10 +68,16 @@ struct facts {
     size_t token_no, full_no, open_no;
 };
 
-struct facts *facts_new(void)
+// Meanings of a word with which a date or a number can begin.
+#define BEGINS_FACT                                                                                \
+    (1U << MEANS_NUMBER | 1U << MEANS_HUNDREDS | 1U << MEANS_SCALE | 1U << MEANS_ONE |             \
+     1U << MEANS_ORDINAL | 1U << MEANS_MONTH | 1U << MEANS_ERA)
+
+struct facts *facts_new(const struct fact_words *words)
 {
     struct facts *facts = own_alloc(sizeof(*facts));
-    fact_words_init(&facts->words);
+    facts->own_words = words ? NULL : fact_words_new();
+    facts->words = words ? words : facts->own_words;
     facts->names = fact_names_new();
     return facts;
 }
@@ -82,6 +89,7 @@ void facts_free(struct facts *facts)
     fact_names_free(facts->names);
     free(facts->claims);
     free(facts->table);
+    fact_words_free(facts->own_words);
     free(facts);
 }
 
@@ -252,6 +260,12 @@ static int claim_name(struct facts *facts, int32_t place)
 // Takes up what begins at the current token; the tokens that it takes.
 static int claim_here(struct facts *facts, int32_t place)
 {
+    const struct token *token = fact_token(&facts->scan, 0);
+    bool figures = token->kind == TOKEN_NUMBER || token->kind == TOKEN_DATE;
+    if (!figures && !(token->meanings & BEGINS_FACT)) {
+        int name = claim_name(facts, place);
+        return name ? name : 1;
+    }
     struct fact_dates dates = fact_dates_at(&facts->scan);
     if (dates.tokens) {
         claim_dates(facts, &dates, place);
@@ -272,7 +286,7 @@ static int claim_here(struct facts *facts, int32_t place)
 
 void facts_claim(struct facts *facts, const char *text, size_t len, int32_t place)
 {
-    fact_scan_init(&facts->scan, &facts->words, text, len);
+    fact_scan_init(&facts->scan, facts->words, text, len);
     while (fact_scan_ready(&facts->scan)) {
         int tokens = claim_here(facts, place);
         for (int i = 0; i < tokens; i++)
@@ -412,8 +426,8 @@ static int see_here(struct facts *facts)
 {
     struct fact_scan *scan = &facts->scan;
     const struct token *token = fact_token(scan, 0);
-    if (token->kind == TOKEN_SIGN ||
-        ((token->kind == TOKEN_WORD || token->kind == TOKEN_HAN) && !token->word))
+    bool figures = token->kind == TOKEN_NUMBER || token->kind == TOKEN_DATE;
+    if (!figures && !(token->meanings & BEGINS_FACT))
         return 1;
     struct fact_dates dates = fact_dates_at(scan);
     if (dates.tokens) {
@@ -430,6 +444,8 @@ static int see_here(struct facts *facts)
 static void see_token(struct facts *facts, const struct token *token)
 {
     fact_language_seen(&facts->source, token);
+    if (!token->word)
+        return;
     const struct fact_word *currency = fact_word_as(token, MEANS_CURRENCY);
     if (currency && (token->capital || token->kind != TOKEN_WORD)) // the head of a table's column
         facts->currencies |= currency->value;
@@ -489,7 +505,7 @@ void facts_search(struct facts *facts, const char *source, size_t len)
     make_table(facts);
     facts->token_no = 1;
     struct fact_scan *scan = &facts->scan;
-    fact_scan_init(scan, &facts->words, source, len);
+    fact_scan_init(scan, facts->words, source, len);
     while (fact_scan_ready(scan)) {
         int tokens = see_here(facts);
         for (int i = 0; i < tokens; i++) {

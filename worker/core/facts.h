@@ -42,8 +42,13 @@ struct fact_missing {
 };
 
 struct facts;
+struct fact_words; // the words of six languages, for all facts to share
 
-struct facts *facts_new(void);
+struct fact_words *fact_words_new(void);
+void fact_words_free(struct fact_words *words);
+// `words` is borrowed until facts_free; NULL: these facts make their own, which costs as much as a
+// page of text.
+struct facts *facts_new(const struct fact_words *words);
 void facts_free(struct facts *facts);
 // Takes up the facts of a text, valid UTF-8. `place` is the caller's name for it.
 void facts_claim(struct facts *facts, const char *text, size_t len, int32_t place);

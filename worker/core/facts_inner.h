@@ -15,7 +15,7 @@
 
 #define FACTS_AHEAD  24  // tokens that a recogniser may look at
 #define FACTS_BEHIND 4   // tokens that it may look back at
-#define FACTS_WINDOW 256 // tokens held at a time
+#define FACTS_WINDOW 128 // tokens held at a time
 
 // ------------------------------------------------------------------------------------- words
 
@@ -70,16 +70,20 @@ struct fact_word {
 
 #define FACT_WORD_SLOTS 4096
 
-// Finds words; made once for each struct facts, since there is nothing that lives longer.
+struct token;
+
 struct fact_words {
-    uint16_t slots[FACT_WORD_SLOTS]; // row + 1; 0 is free
-    uint8_t han_first[256];          // which Han and Kana characters may begin a word of the table
+    struct {
+        uint16_t row; // + 1; 0 is free
+        uint16_t tag; // of the hash: other words are seldom compared
+        uint32_t meanings;
+    } slots[FACT_WORD_SLOTS];
+    uint8_t han_first[256]; // which Han and Kana characters may begin a word of the table
 };
 
-void fact_words_init(struct fact_words *words);
-// The first row of the word; NULL: it is not in the table.
-const struct fact_word *fact_words_find(const struct fact_words *words, const char *text,
-                                        size_t len);
+// Sets the token's word and meanings, or NULL and none.
+void fact_words_find(const struct fact_words *words, const char *text, size_t len,
+                     struct token *out);
 bool fact_words_may_begin(const struct fact_words *words, uint32_t han);
 
 // ------------------------------------------------------------------------------------- tokens
@@ -99,17 +103,18 @@ enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_DATE, TOKEN_SIGN, T
 
 struct token {
     enum token_kind kind;
-    bool glued;      // nothing stands between it and the token before
-    bool line;       // it begins a line
-    bool capital;    // WORD: begins with a capital letter
-    bool worded;     // NUMBER: in letters or Han numerals
-    uint8_t figures; // NUMBER: how many, where there is no separator; else 0
-    uint8_t count;   // NUMBER, DATE: readings
-    uint8_t unit;    // NUMBER: the unit that is part of the word ("dreimonatig")
-    uint32_t sign;   // SIGN, HAN: the character
-    const struct fact_word *word;
-    uint64_t hash;            // WORD: of its stem
-    struct decimal values[2]; // NUMBER: the likelier first
+    bool glued;                   // nothing stands between it and the token before
+    bool line;                    // it begins a line
+    bool capital;                 // WORD: begins with a capital letter
+    bool worded;                  // NUMBER: in letters or Han numerals
+    uint8_t figures;              // NUMBER: how many, where there is no separator; else 0
+    uint8_t count;                // NUMBER, DATE: readings
+    uint8_t unit;                 // NUMBER: the unit that is part of the word ("dreimonatig")
+    uint32_t sign;                // SIGN, HAN: the character
+    const struct fact_word *word; // its first row; NULL: it is not in the table
+    uint32_t meanings;            // of all its rows: 1 << enum meaning
+    uint64_t hash;                // WORD: of its stem
+    struct decimal values[2];     // NUMBER: the likelier first
     struct fact_date dates[2];
     size_t at, end; // bytes of the text
 };

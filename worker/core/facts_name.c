@@ -98,7 +98,9 @@ static void want_words(struct fact_names *names, size_t name)
 static bool is_and(const struct token *token)
 {
     static const char *const words[] = {"and", "und", "et", "y", "&"};
-    for (size_t i = 0; token->word && i < sizeof(words) / sizeof(words[0]); i++)
+    if (!fact_word_as(token, MEANS_RANGE))
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcmp(token->word->text, words[i]) == 0)
             return true;
     return false;
@@ -390,7 +392,7 @@ void fact_names_seen(struct fact_names *names, const struct fact_scan *scan)
     const struct token *token = fact_token(scan, 0);
     if (names->has_han && fact_word_as(token, MEANS_HAN_FORM))
         seen_han(names, scan);
-    if (token->kind != TOKEN_WORD || is_and(token))
+    if (names->count == 0 || token->kind != TOKEN_WORD || is_and(token))
         return;
     size_t no = names->word_no++;
     for (int32_t at = names->buckets[token->hash % BUCKETS]; at >= 0; at = names->wanted[at].next) {

@@ -276,9 +276,21 @@ static uint8_t german_unit(const char *ending, size_t len)
     return 0;
 }
 
+// By its first two letters, since every unknown word is asked for.
+static bool may_be_german(const char *word)
+{
+    static const char pairs[] = "zw dr vi fu se si ac ne ze el ei hu ta";
+    for (const char *pair = pairs;; pair += 3) {
+        if (pair[0] == word[0] && pair[1] == word[1])
+            return true;
+        if (pair[2] == '\0')
+            return false;
+    }
+}
+
 bool fact_german_number(const char *word, size_t len, struct token *out)
 {
-    if (len < 5 || !memchr("zdvfsanehtu", *word, 11))
+    if (len < 5 || !may_be_german(word))
         return false;
     uint64_t value = take_german_hundreds(&word, &len);
     const char *rest = word;

@@ -106,6 +106,9 @@ static bool read_percent(const struct fact_scan *scan, struct amount *amount)
         amount->after++;
         return true;
     }
+    const struct token *first = fact_token(scan, amount->after);
+    if (first->kind != TOKEN_WORD || !strchr("bpvBPV", scan->text[first->at]))
+        return false;
     for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
         int count = phrases[i].words[2] ? 3 : 2, at = 0;
         while (at < count &&
@@ -166,8 +169,11 @@ static bool read_unit(const struct fact_scan *scan, struct amount *amount)
     bool hyphen = fact_token_is(fact_token(scan, at), '-') && fact_token(scan, at)->glued;
     at += hyphen; // "30-day"
     const struct fact_word *word = fact_word_as(fact_token(scan, at), MEANS_UNIT);
-    if (!word && !hyphen && is_adjective(scan, fact_token(scan, at)))
-        word = fact_word_as(fact_token(scan, ++at), MEANS_UNIT);
+    const struct fact_word *next = fact_word_as(fact_token(scan, at + 1), MEANS_UNIT);
+    if (!word && !hyphen && next && is_adjective(scan, fact_token(scan, at))) {
+        word = next;
+        at++;
+    }
     if (!word)
         return false;
     amount->unit = (uint8_t)word->value;

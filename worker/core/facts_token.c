@@ -171,10 +171,28 @@ static size_t after_inner_sign(const struct fact_scan *scan, size_t at, uint32_t
     return single && !(more && is_letter(after)) ? next : 0;
 }
 
+// ASCII letters and figures, which most words are made of.
+static void fold_plain(struct fact_scan *scan, struct folded *out)
+{
+    if (out->letters == 0 && scan->at < scan->len)
+        out->capital = in_range((unsigned char)scan->text[scan->at], 'A', 'Z');
+    for (; scan->at < scan->len; scan->at++) {
+        unsigned char c = (unsigned char)scan->text[scan->at];
+        bool upper = in_range(c, 'A', 'Z');
+        if (!upper && !in_range(c, 'a', 'z') && !is_figure(c))
+            return;
+        if (out->len < sizeof(out->text))
+            out->text[out->len++] = (char)(upper ? c | 0x20 : c);
+        out->letters++;
+    }
+}
+
 static void read_word(struct fact_scan *scan, struct folded *out)
 {
-    *out = (struct folded){.len = 0};
+    out->len = out->letters = 0;
+    out->capital = out->dotted = false;
     for (;;) {
+        fold_plain(scan, out);
         size_t bytes;
         uint32_t c = peek(scan, scan->at, &bytes);
         size_t next = scan->at + bytes;
@@ -230,7 +248,7 @@ static void take_word(struct fact_scan *scan, struct token *token)
     read_word(scan, &word);
     token->kind = TOKEN_WORD;
     token->capital = word.capital;
-    token->word = fact_words_find(scan->words, word.text, word.len);
+    fact_words_find(scan->words, word.text, word.len, token);
     token->hash = hash_of(&word);
     if (!token->word && fact_german_number(word.text, word.len, token))
         token->kind = TOKEN_NUMBER;
@@ -238,8 +256,8 @@ static void take_word(struct fact_scan *scan, struct token *token)
 
 // ------------------------------------------------------------------------------- Han and Kana
 
-// The longest word of the table, of two characters or more, that begins here.
-static const struct fact_word *long_han_word(const struct fact_scan *scan, size_t *out_bytes)
+// The longest word of the table, of two characters or more, that begins here; the bytes, 0: none.
+static size_t take_long_word(const struct fact_scan *scan, struct token *token)
 {
     size_t ends[8], count = 0, at = scan->at, bytes;
     for (uint32_t c = peek(scan, at, &bytes); bytes && count < 8; c = peek(scan, at, &bytes)) {
@@ -249,35 +267,32 @@ static const struct fact_word *long_han_word(const struct fact_scan *scan, size_
         ends[count++] = at;
     }
     for (; count > 1; count--) {
-        const struct fact_word *word =
-            fact_words_find(scan->words, scan->text + scan->at, ends[count - 1] - scan->at);
-        if (word) {
-            *out_bytes = ends[count - 1] - scan->at;
-            return word;
-        }
+        size_t len = ends[count - 1] - scan->at;
+        fact_words_find(scan->words, scan->text + scan->at, len, token);
+        if (token->word)
+            return len;
     }
-    return NULL;
+    return 0;
 }
 
 static void take_han(struct fact_scan *scan, struct token *token, uint32_t c, size_t bytes)
 {
+    const char *text = scan->text + scan->at;
     token->kind = TOKEN_HAN;
     token->sign = c;
     bool known = fact_words_may_begin(scan->words, c);
-    size_t used = bytes;
-    token->word = known ? long_han_word(scan, &used) : NULL;
-    if (!token->word) {
-        const struct fact_word *word =
-            known ? fact_words_find(scan->words, scan->text + scan->at, bytes) : NULL;
-        struct token scale = {.word = word};
-        bool is_scale = scan->after_number && token->glued && fact_word_as(&scale, MEANS_SCALE);
-        size_t numeral =
-            is_scale ? 0 : fact_han_number(scan->text + scan->at, scan->len - scan->at, token);
-        token->kind = numeral ? TOKEN_NUMBER : TOKEN_HAN;
-        token->word = numeral ? NULL : word;
-        used = numeral ? numeral : bytes;
+    size_t used = known ? take_long_word(scan, token) : 0;
+    if (!used && known)
+        fact_words_find(scan->words, text, bytes, token);
+    bool scale = scan->after_number && token->glued && fact_word_as(token, MEANS_SCALE);
+    size_t numeral = used || scale ? 0 : fact_han_number(text, scan->len - scan->at, token);
+    if (numeral) {
+        token->kind = TOKEN_NUMBER;
+        token->word = NULL;
+        token->meanings = 0;
+        used = numeral;
     }
-    scan->at += used;
+    scan->at += used ? used : bytes;
 }
 
 // ------------------------------------------------------------------------------------- tokens
@@ -322,7 +337,7 @@ static void take_sign(struct fact_scan *scan, struct token *token, uint32_t c, s
     token->sign = c;
     char plain_text[4];
     size_t len = (size_t)utf8proc_encode_char((utf8proc_int32_t)c, (utf8proc_uint8_t *)plain_text);
-    token->word = fact_words_find(scan->words, plain_text, len);
+    fact_words_find(scan->words, plain_text, len, token);
     scan->at += bytes;
 }
 

@@ -2,9 +2,11 @@
 // The table of words by which facts are known.
 #include "core/facts_inner.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/own.h"
 
 #define WORD(TEXT, MEANING, VALUE) {TEXT, sizeof(TEXT) - 1, MEANS_##MEANING, VALUE},
 static const struct fact_word rows[] = {
@@ -14,16 +16,32 @@ static const struct fact_word rows[] = {
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
-// Of the length, the first and the last eight bytes: enough to tell words apart.
+static uint64_t load(const char *text, size_t len)
+{
+    uint64_t wide = 0;
+    uint32_t half = 0;
+    if (len == 8)
+        memcpy(&wide, text, 8);
+    else
+        memcpy(&half, text, 4);
+    return len == 8 ? wide : half;
+}
+
+// Of the length, the first and the last bytes: enough to tell words apart.
 static uint32_t hash(const char *text, size_t len)
 {
-    uint64_t head = 0, tail = 0;
-    size_t part = len < 8 ? len : 8;
-    memcpy(&head, text, part);
-    memcpy(&tail, text + len - part, part);
-    uint64_t mixed = (head ^ len) * UINT64_C(0x9E3779B97F4A7C15) ^ tail;
+    uint64_t head, tail;
+    if (len >= 4) {
+        size_t part = len >= 8 ? 8 : 4;
+        head = load(text, part);
+        tail = load(text + len - part, part);
+    } else {
+        head = (unsigned char)text[0];
+        tail = (uint64_t)(unsigned char)text[len / 2] << 8 | (unsigned char)text[len - 1];
+    }
+    uint64_t mixed = (head ^ (uint64_t)len << 56) * UINT64_C(0x9E3779B97F4A7C15) ^ tail;
     mixed *= UINT64_C(0xD6E8FEB86659FD93);
-    return (uint32_t)(mixed >> 40);
+    return (uint32_t)(mixed >> 32);
 }
 
 static bool row_is(const struct fact_word *row, const char *text, size_t len)
@@ -32,10 +50,14 @@ static bool row_is(const struct fact_word *row, const char *text, size_t len)
 }
 
 // The slot of the word, or the free one where it would be.
-static size_t slot_of(const struct fact_words *words, const char *text, size_t len)
+static size_t slot_of(const struct fact_words *words, const char *text, size_t len,
+                      uint16_t *out_tag)
 {
-    size_t at = hash(text, len) % FACT_WORD_SLOTS;
-    while (words->slots[at] && !row_is(&rows[words->slots[at] - 1], text, len))
+    uint32_t mixed = hash(text, len);
+    size_t at = mixed % FACT_WORD_SLOTS;
+    *out_tag = (uint16_t)(mixed >> 16);
+    while (words->slots[at].row && !(words->slots[at].tag == *out_tag &&
+                                     row_is(&rows[words->slots[at].row - 1], text, len)))
         at = (at + 1) % FACT_WORD_SLOTS;
     return at;
 }
@@ -54,28 +76,41 @@ static void mark_first(struct fact_words *words, const struct fact_word *row)
     words->han_first[c % 2048 / 8] |= (uint8_t)(1U << c % 8);
 }
 
-void fact_words_init(struct fact_words *words)
+struct fact_words *fact_words_new(void)
 {
     _Static_assert(ROW_COUNT < FACT_WORD_SLOTS / 2, "the table of words is too full");
-    memset(words, 0, sizeof(*words));
+    struct fact_words *words = own_alloc(sizeof(*words));
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        size_t slot = slot_of(words, rows[i].text, rows[i].len);
-        if (words->slots[slot]) { // a further meaning of the row before
+        uint16_t tag;
+        size_t slot = slot_of(words, rows[i].text, rows[i].len, &tag);
+        words->slots[slot].meanings |= UINT32_C(1) << rows[i].meaning;
+        if (words->slots[slot].row) { // a further meaning of the row before
             CHECK(row_is(&rows[i - 1], rows[i].text, rows[i].len));
             continue;
         }
-        words->slots[slot] = (uint16_t)(i + 1);
+        words->slots[slot].row = (uint16_t)(i + 1);
+        words->slots[slot].tag = tag;
         mark_first(words, &rows[i]);
     }
+    return words;
 }
 
-const struct fact_word *fact_words_find(const struct fact_words *words, const char *text,
-                                        size_t len)
+void fact_words_free(struct fact_words *words)
 {
-    if (len == 0)
-        return NULL;
-    uint16_t row = words->slots[slot_of(words, text, len)];
-    return row ? &rows[row - 1] : NULL;
+    free(words);
+}
+
+void fact_words_find(const struct fact_words *words, const char *text, size_t len,
+                     struct token *out)
+{
+    out->word = NULL;
+    out->meanings = 0;
+    uint16_t tag;
+    size_t slot = len ? slot_of(words, text, len, &tag) : 0;
+    if (len == 0 || !words->slots[slot].row)
+        return;
+    out->word = &rows[words->slots[slot].row - 1];
+    out->meanings = words->slots[slot].meanings;
 }
 
 bool fact_words_may_begin(const struct fact_words *words, uint32_t han)
@@ -85,11 +120,10 @@ bool fact_words_may_begin(const struct fact_words *words, uint32_t han)
 
 const struct fact_word *fact_word_as(const struct token *token, enum meaning meaning)
 {
-    for (const struct fact_word *row = token->word; row && row < rows + ROW_COUNT; row++) {
-        if (row->len != token->word->len || memcmp(row->text, token->word->text, row->len) != 0)
-            break;
-        if (row->meaning == meaning)
-            return row;
-    }
-    return NULL;
+    if (!(token->meanings >> meaning & 1))
+        return NULL;
+    const struct fact_word *row = token->word;
+    while (row->meaning != meaning)
+        row++;
+    return row;
 }

@@ -47,7 +47,7 @@ static enum step_result conclude(struct job *job, const struct job_now *now)
         add_warning(&job->summary, job->document.warnings[i]);
     if (job->plan.truncated)
         add_warning(&job->summary, "the document was cut to fit the model's context");
-    draft_outcome(job, JOB_DONE);
+    draft_done(job, now->words);
     job_move(job, STEP_FINISH, now);
     return STEP_AGAIN;
 }

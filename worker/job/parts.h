@@ -80,11 +80,12 @@ enum step_result judge_conclude(struct job *job, const struct job_now *now);
 void draft_clear(struct record_draft *draft);
 void draft_attempt(struct job *job, enum attempt_outcome outcome, const struct job_now *now);
 void draft_part(struct job *job, const char *answer);
-void draft_outcome(struct job *job, enum job_state state);
+void draft_done(struct job *job, const struct fact_words *words);
+void draft_outcome(struct job *job, enum job_state state); // any other than done
 
 // trust.c: looks up the summary's quotes and facts in the source: sets the row's citations and adds
 // to its warnings. What it makes belongs to the job's draft.
-void trust_check(struct job *job, struct summary_row *row);
+void trust_check(struct job *job, struct summary_row *row, const struct fact_words *words);
 void trust_clear(struct record_draft *draft);
 
 #endif

@@ -122,7 +122,7 @@ void draft_part(struct job *job, const char *answer)
     };
 }
 
-static void draft_summary(struct job *job)
+static void draft_summary(struct job *job, const struct fact_words *words)
 {
     const struct summary *summary = &job->summary;
     const struct job_spec *spec = job->spec;
@@ -145,7 +145,7 @@ static void draft_summary(struct job *job)
         .prompt_version = job->draft.prompt_version,
     };
     document_describe(job, row);
-    trust_check(job, row);
+    trust_check(job, row, words);
     document_number_pages(job, job->draft.citations, row->citation_count);
     job->draft.outcome.summary = row;
 }
@@ -170,15 +170,19 @@ static void draft_error(struct job *job)
     draft->outcome.suggestion = draft->outcome_suggestion;
 }
 
+void draft_done(struct job *job, const struct fact_words *words)
+{
+    job->draft.has_outcome = true;
+    job->draft.outcome = (struct outcome_row){.state = JOB_DONE, .attempts = job->attempts_all};
+    draft_summary(job, words);
+}
+
 void draft_outcome(struct job *job, enum job_state state)
 {
     struct record_draft *draft = &job->draft;
     draft->has_outcome = true;
     draft->outcome = (struct outcome_row){.state = state, .attempts = job->attempts_all};
-    if (state == JOB_DONE)
-        draft_summary(job);
-    else
-        draft_error(job);
+    draft_error(job);
     if (state == JOB_FAILED)
         draft->outcome.dead_letter = &job->raw->message;
 }

@@ -208,9 +208,9 @@ static void warn_of_facts(struct record_draft *draft, const struct claims *claim
         warn(draft, "only the first 2000 amounts, dates, numbers and names were looked up");
 }
 
-static void check_facts(struct job *job)
+static void check_facts(struct job *job, const struct fact_words *words)
 {
-    struct claims claims = {.facts = facts_new()};
+    struct claims claims = {.facts = facts_new(words)};
     if (job->summary.output_json)
         claim_output(&claims, job->summary.output_json);
     else
@@ -225,7 +225,7 @@ static void check_facts(struct job *job)
 
 // ------------------------------------------------------------------------------------- public
 
-void trust_check(struct job *job, struct summary_row *row)
+void trust_check(struct job *job, struct summary_row *row, const struct fact_words *words)
 {
     struct record_draft *draft = &job->draft;
     trust_clear(draft);
@@ -234,7 +234,7 @@ void trust_check(struct job *job, struct summary_row *row)
     cite(job, row);
     warn_of_quotes(draft, row);
     if (job->text_len)
-        check_facts(job);
+        check_facts(job, words);
     row->warnings = (const char *const *)draft->warnings;
     row->warning_count = draft->warning_count;
 }
