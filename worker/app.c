@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a worker process.
 //
-//   log ─ loop ─ store ─ kafka ─ http ─ engine ─ web          built from left to right
+//   log ─ loop ─ web ─ kafka ─ store ─ http ─ extractor ─ engine      built from left to right
 //   drain ─ kafka leaves ─ claims freed ─ loop closed          taken down
 //
 // The engine is run once in each turn of the loop, just before it waits; what it answers is when
@@ -27,6 +27,7 @@
 #include "cmd/command.h"
 #include "engine.h"
 #include "io/config_yaml.h"
+#include "io/extractor.h"
 #include "io/kafka.h"
 #include "io/model_http.h"
 #include "io/pg_params.h"
@@ -55,6 +56,7 @@ struct app {
     struct store *store;
     struct kafka *kafka;
     struct model_http *http;
+    struct extractor *extractor;
     struct engine *engine;
     struct web *web;
     struct rng rng;
@@ -261,6 +263,11 @@ static void on_broker(void *context, const struct broker_event *event)
 static void on_http(void *context, const struct http_event *event)
 {
     engine_on_http(((struct app *)context)->engine, event);
+}
+
+static void on_extract(void *context, const struct extract_event *event)
+{
+    engine_on_extract(((struct app *)context)->engine, event);
 }
 
 // ------------------------------------------------------------------------------- HUP
@@ -492,6 +499,13 @@ static bool build_kafka(struct app *app)
     return app->kafka != NULL;
 }
 
+static void build_extractor(struct app *app)
+{
+    struct extractor_options options = {
+        .on_event = on_extract, .context = app, .documents = &app->config->documents};
+    app->extractor = extractor_new(&app->loop, &options);
+}
+
 static void build_engine(struct app *app)
 {
     struct edges edges = {
@@ -501,6 +515,8 @@ static void build_engine(struct app *app)
         .broker_ops = kafka_broker_ops(),
         .http = app->http,
         .http_ops = model_http_ops(),
+        .extractor = app->extractor,
+        .extract_ops = extractor_ops(),
         .world = app,
         .now_ms = monotonic_ms,
         .random = random_number,
@@ -512,6 +528,7 @@ static void build_engine(struct app *app)
         .metrics = app->metrics,
         .redactor = app->redactor,
         .program_version = PRECIS_VERSION,
+        .extractors = (size_t)app->config->documents.children,
         .accept_gap = app->options->accept_gap,
     };
     app->engine = engine_new(&options, &edges);
@@ -548,6 +565,7 @@ static bool build(struct app *app)
     build_store(app);
     struct model_http_options http = {on_http, app, app->log};
     app->http = model_http_new(&app->loop, &http);
+    build_extractor(app);
     build_engine(app);
     uv_prepare_start(&app->prepare, on_prepare);
     uv_timer_start(&app->house, on_house, HOUSE_MS, HOUSE_MS);
@@ -564,6 +582,13 @@ static void on_http_closed(void *context)
     struct app *app = context;
     model_http_free(app->http);
     app->http = NULL;
+}
+
+static void on_extractor_closed(void *context)
+{
+    struct app *app = context;
+    extractor_free(app->extractor);
+    app->extractor = NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
@@ -584,6 +609,8 @@ static void take_down(struct app *app)
     web_close(app->web);
     if (app->http)
         model_http_close(app->http, on_http_closed, app);
+    if (app->extractor)
+        extractor_close(app->extractor, on_extractor_closed, app);
     if (app->store)
         store_free(app->store);
     kafka_free(app->kafka);
