@@ -64,8 +64,8 @@ static const struct flag_warning {
     const char *sentence;
 } flag_warnings[] = {
     {TEXT_HAD_NUL, "NUL bytes were taken out of the document's text."},
-    {TEXT_HAD_INVALID,
-     "Bytes that are no valid UTF-8 were replaced by U+FFFD; the rest of the text is as it was."},
+    {TEXT_HAD_INVALID, "Bytes that stand for no character were replaced by U+FFFD; the rest of the "
+                       "text is as it was."},
     {TEXT_HAD_CONTROL, "Control characters were taken out of the document's text."},
     {TEXT_HAD_HIDDEN,
      "Invisible tag characters (U+E0000 to U+E007F), which can carry orders that no reader sees, "

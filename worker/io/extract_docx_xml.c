@@ -217,6 +217,8 @@ static void open_element(struct docx_part *part, enum element element, const xml
             *cells_of(part) = 0;
         break;
     case ELEMENT_ROW:
+        if (part->tables == 1)
+            flow_row(&part->flow);
         break;
     case ELEMENT_CELL:
         open_cell(part);
@@ -248,6 +250,7 @@ static void close_element(struct docx_part *part, enum element element)
 
 // ------------------------------------------------------------------------------- events
 
+// NOLINTNEXTLINE(readability-function-size): libxml2's signature
 static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
                      int namespace_count, const xmlChar **namespaces, int count, int defaulted,
                      const xmlChar **attributes)
@@ -292,6 +295,7 @@ static void on_doctype(void *context, const xmlChar *name, const xmlChar *extern
     xmlStopParser(part->parser);
 }
 
+// NOLINTNEXTLINE(readability-function-size): libxml2's signature
 static void on_relation(void *context, const xmlChar *name, const xmlChar *prefix,
                         const xmlChar *uri, int namespace_count, const xmlChar **namespaces,
                         int count, int defaulted, const xmlChar **attributes)
@@ -350,6 +354,8 @@ bool docx_part_push(struct docx_part *part, const char *bytes, size_t len, bool 
 {
     CHECK(len < 1u << 30);
     int error = xmlParseChunk(part->parser, bytes, (int)len, last);
+    if (last && part->flow.out)
+        flow_end(&part->flow);
     return error == XML_ERR_OK && !part->forbidden && part->parser->wellFormed != 0 &&
            !(part->flow.out && part->flow.out->overflow);
 }

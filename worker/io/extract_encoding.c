@@ -309,7 +309,9 @@ static bool decode_as(struct decoding *d, const char *charset, size_t mark, size
     if (done.bad > 1 + d->len / unit / 1000)
         return refuse(d, "The document is said to be %.40s, and has %zu places that are not",
                       charset, done.bad);
-    return finish(d, charset, false, buf_str(&text), text.len);
+    bool fine = finish(d, charset, false, buf_str(&text), text.len);
+    d->result->flags |= done.bad ? TEXT_HAD_INVALID : 0;
+    return fine;
 }
 
 static bool is_utf8_name(const char *charset)

@@ -66,6 +66,14 @@ void flow_add_loose(struct flow *flow, const char *text, size_t len)
     }
 }
 
+// The line is broken now: a tab, which may come before any text, drops what is pending.
+void flow_row(struct flow *flow)
+{
+    flow_break(flow, FLOW_LINE);
+    settle(flow);
+    flow->fresh = true;
+}
+
 void flow_tab(struct flow *flow)
 {
     flow->pending = FLOW_NONE;
@@ -77,4 +85,9 @@ void flow_mark(struct flow *flow, const char *mark)
 {
     flow_add(flow, mark, strlen(mark));
     flow->fresh = true;
+}
+
+void flow_end(struct flow *flow)
+{
+    trim_line(flow->out);
 }

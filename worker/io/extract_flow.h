@@ -23,9 +23,13 @@ void flow_break(struct flow *flow, enum flow_break size);
 void flow_add(struct flow *flow, const char *text, size_t len);
 // Characters in which runs of white space stand for one space.
 void flow_add_loose(struct flow *flow, const char *text, size_t len);
+// A row begins: on a line of its own, whose first text no break keeps off.
+void flow_row(struct flow *flow);
 // The next cell of a row: a tab in place of what is pending.
 void flow_tab(struct flow *flow);
 // A mark at the start of a line ("- "), to which the next text is joined.
 void flow_mark(struct flow *flow, const char *mark);
+// Nothing follows: blanks at the end of the last line go.
+void flow_end(struct flow *flow);
 
 #endif

@@ -237,7 +237,7 @@ static void open_element(struct page *page, const char *name, const xmlChar **at
         open_item(page, attributes);
         break;
     case ELEMENT_ROW:
-        flow_break(&page->flow, FLOW_LINE);
+        flow_row(&page->flow);
         page->cells = 0;
         break;
     case ELEMENT_CELL:
@@ -414,6 +414,7 @@ bool html_to_text(const struct buf *page, struct buf *out, struct extract_answer
                             "The document has more than %zu bytes of text "
                             "(documents.max_text_bytes)",
                             out->cap);
+    flow_end(&state.flow);
     if (state.hid_text)
         extract_warn(answer, "Text that the page hides from its readers was left out.");
     return true;

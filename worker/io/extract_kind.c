@@ -179,25 +179,29 @@ const struct config_command *extract_command_for(const struct config_command *co
     return NULL;
 }
 
+// Behind `name=` and a quotation mark; NULL: the parameter at `at` is another.
+static const char *value_of(const char *at, const char *name)
+{
+    size_t len = strlen(name);
+    at += strspn(at, " \t");
+    if (strncasecmp(at, name, len) != 0 || at[len] != '=')
+        return NULL;
+    at += len + 1;
+    return *at == '"' ? at + 1 : at;
+}
+
 bool extract_parameter(const char *media_type, const char *name, char *out, size_t out_bytes)
 {
-    size_t name_len = strlen(name);
-    for (const char *at = media_type ? strchr(media_type, ';') : NULL; at; at = strchr(at, ';')) {
-        at++;
-        at += strspn(at, " \t");
-        if (strncasecmp(at, name, name_len) != 0 || at[name_len] != '=')
-            continue;
-        at += name_len + 1;
-        at += *at == '"';
-        size_t len = strcspn(at, "\"; \t");
-        if (len == 0 || len >= out_bytes)
-            return false;
-        for (size_t i = 0; i < len; i++)
-            out[i] = (char)tolower((unsigned char)at[i]);
-        out[len] = '\0';
-        return true;
-    }
-    return false;
+    const char *at = media_type ? strchr(media_type, ';') : NULL, *value = NULL;
+    for (; at && !value; at = strchr(at + 1, ';'))
+        value = value_of(at + 1, name);
+    size_t len = value ? strcspn(value, "\"; \t") : 0;
+    if (len == 0 || len >= out_bytes)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (char)tolower((unsigned char)value[i]);
+    out[len] = '\0';
+    return true;
 }
 
 void extract_suffix(const char *media_type, char *out, size_t out_bytes)

@@ -21,8 +21,8 @@ static char *command_name(char *const *argv)
     for (size_t i = 0; argv[i]; i++)
         buf_add(&words, argv[i], strlen(argv[i]) + 1);
     uint64_t hash = XXH3_64bits(buf_str(&words), words.len);
-    const char *slash = strrchr(argv[0], '/');
-    buf_printf(&name, "%.60s-%08x", slash ? slash + 1 : argv[0], (unsigned)(hash & 0xffffffffu));
+    const char *program = argv[0] ? argv[0] : "", *slash = strrchr(program, '/');
+    buf_printf(&name, "%.60s-%08x", slash ? slash + 1 : program, (unsigned)(hash & 0xffffffffu));
     return buf_take(&name);
 }
 

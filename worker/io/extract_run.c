@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,20 +143,28 @@ static void on_term(int number)
     *told_to_end() = 1;
 }
 
-// Until the program has closed both, has written too much, or we shall end.
+// Until the program has closed both or ended, has written too much, or we shall end. What it has
+// started and left behind may hold both open: what was written before its end is there by then.
 static void listen_to(const struct process *process, struct run_end *end)
 {
-    struct pollfd fds[2] = {{process->output, POLLIN, 0}, {process->complaints, POLLIN, 0}};
+    struct pollfd fds[3] = {{process->output, POLLIN, 0},
+                            {process->complaints, POLLIN, 0},
+                            {pidfd_open(process->pid, 0), POLLIN, 0}};
+    int ended = fds[2].fd;
     sigset_t open_mask;
     sigemptyset(&open_mask);
     while (!end->over && (fds[0].fd >= 0 || fds[1].fd >= 0) && !*told_to_end()) {
-        if (ppoll(fds, 2, NULL, &open_mask) < 0)
+        if (ppoll(fds, 3, NULL, &open_mask) < 0)
             continue; // a signal
+        if (fds[2].revents && !fds[0].revents && !fds[1].revents)
+            break;
         if (fds[0].revents && !take(fds[0].fd, &end->output, &end->over))
             fds[0].fd = -1;
         if (fds[1].revents && !take(fds[1].fd, &end->complaints, NULL))
             fds[1].fd = -1;
     }
+    if (ended >= 0)
+        close(ended);
 }
 
 static void run_process(struct process *process, struct run_end *end)

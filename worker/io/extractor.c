@@ -532,7 +532,7 @@ static char *ask_pdf_version(void)
     buf_init(&why, 0);
     buf_init(&name, 0);
     buf_add_str(&name, "pdftotext");
-    if (secret_exec("sh -c 'pdftotext -v 2>&1'", VERSION_MS, &output, &why)) {
+    if (secret_exec("sh -c 'pdftotext -v 2>&1 | head -n 1'", VERSION_MS, &output, &why)) {
         const char *at = strstr(buf_str(&output), words);
         at = at ? at + sizeof(words) - 1 : "";
         size_t len = strspn(at, "0123456789.");
