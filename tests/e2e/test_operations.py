@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""migrate, workers, cancel, retry, dlq and doctor, as an operator uses them."""
+"""migrate, workers, cancel, retry and dlq, as an operator uses them."""
 import json
-import resource
-import socket
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from rig.common import PATIENCE, free_port, wait_until
-from rig.program import KEY
 
 TEXT = "The supplier delivers 12 machines by 1 March 2027. The fee is 40,000 dollars, due on delivery. " * 8
 
@@ -312,158 +308,6 @@ def test_replay_without_a_broker_leaves_the_letters_open(precis):
     failed = precis.run("dlq", "replay", "--all", check=False)
     assert failed.returncode == 1 and "still open" in failed.stderr
     assert [row["state"] for row in precis.json("dlq", "list")] == ["open"]
-
-
-# ------------------------------------------------------------------------------- doctor
-
-
-def doctor(precis, exit_code, **options):
-    """name -> [(state, text + suggestion)]; nothing secret may be in it."""
-    done = precis.run("doctor", "--json", check=False, **options)
-    assert done.returncode == exit_code, done.stdout + done.stderr
-    assert KEY not in done.stdout + done.stderr and "hunter2" not in done.stdout + done.stderr
-    found = {}
-    for check in json.loads(done.stdout)["checks"]:
-        found.setdefault(check["name"], []).append((check["state"], f"{check['text']} | {check['suggestion']}"))
-    return found
-
-
-def finding(found, name, state):
-    texts = [text for one, text in found[name] if one == state]
-    assert texts, found
-    return "\n".join(texts)
-
-
-@pytest.mark.modelsim("--key", KEY)
-def test_doctor_finds_nothing_where_all_is_well(precis):
-    precis.run("migrate", "roles")
-    found = doctor(precis, 0)
-    assert all(state != "fail" for states_ in found.values() for state, _ in states_)
-    assert {"config", "files", "http", "postgresql", "clock", "schema", "rights", "kafka", "sim"} <= set(found)
-    assert "takes the key" in finding(found, "sim", "ok")
-    assert "4 partitions" in finding(found, "kafka", "ok")
-    text = precis.run("doctor").stdout
-    assert text.startswith("ok ") and "A worker can do its work" in text or "All is well" in text
-
-
-def test_doctor_and_the_configuration(precis):
-    precis.configure(models={"grok-4.3": {"price": None}})
-    found = doctor(precis, 1)
-    assert "grok-4.3 has no price" in finding(found, "price", "fail")
-    precis.configure(models={"grok-4.3": {"contextt_tokens": 1}})
-    assert "cannot be used" in finding(doctor(precis, 1), "config", "fail")
-    assert "context_tokens" in precis.run("doctor", check=False).stderr
-
-
-def test_doctor_and_kafka(precis):
-    topic = precis.topics["results"]
-    precis.kafka.delete_topic(topic)
-    missing = finding(doctor(precis, 1), "kafka", "fail")
-    assert topic in missing and "kafka-topics.sh" in missing and "--create" in missing
-    precis.kafka.create_topic(topic, 1)
-    precis.kafka.delete_topic(precis.topics["dlq"])
-    precis.kafka.create_topic(precis.topics["dlq"], 1, max_message_bytes=1000)
-    assert "max.message.bytes 1000)" in finding(doctor(precis, 0), "kafka", "warn")
-    port = free_port()
-    precis.configure(kafka={"brokers": f"127.0.0.1:{port}"})
-    assert str(port) in finding(doctor(precis, 1), "kafka", "fail")
-
-
-@pytest.mark.partitions(1)
-def test_doctor_and_a_topic_with_one_partition(precis):
-    assert "one partition" in finding(doctor(precis, 0), "kafka", "warn")
-
-
-def test_doctor_and_postgresql(precis):
-    with precis.session() as session:
-        session.execute("insert into precis_data.migrations (version, name, sha256, oldest_program)"
-                        " values (99, 'future', 'x', '99.0.0')")
-    assert "99.0.0" in finding(doctor(precis, 1), "schema", "fail")
-    with precis.session() as session:
-        session.execute("delete from precis_data.migrations where version = 99")
-        session.execute("update precis_data.migrations set sha256 = 'other' where version = 1")
-    assert "another form" in finding(doctor(precis, 1), "schema", "fail")
-    with precis.session() as session:
-        session.execute("delete from precis_data.migrations"
-                        " where version = (select max(version) from precis_data.migrations)")
-    assert "precis migrate" in finding(doctor(precis, 1), "schema", "fail")
-    precis.configure(database=f"postgresql://somebody:hunter2@127.0.0.1:{free_port()}/precis")
-    assert "database" in finding(doctor(precis, 1), "postgresql", "fail")
-
-
-@pytest.mark.unmigrated
-def test_doctor_and_an_empty_database(precis):
-    assert "precis migrate" in finding(doctor(precis, 1), "schema", "fail")
-
-
-def test_doctor_and_a_user_without_rights(precis):
-    user = f"{precis.name}_user"
-    with precis.session() as session:
-        session.execute(f'create role "{user}" login')
-        session.execute(f'grant usage on schema precis, precis_data to "{user}"')
-        session.execute(f'grant select on all tables in schema precis, precis_data to "{user}"')
-    try:
-        precis.configure(database=precis.dsn.replace("postgres@", f"{user}@"))
-        assert "precis_worker" in finding(doctor(precis, 1), "rights", "fail")
-    finally:
-        with precis.session() as session:
-            session.execute(f'drop owned by "{user}"; drop role "{user}"')
-
-
-def test_doctor_and_the_clock(precis):
-    with precis.session() as session:
-        session.execute("create schema wrong")
-        session.execute("create function wrong.clock_timestamp() returns timestamptz language sql as"
-                        " $$ select pg_catalog.clock_timestamp() - interval '5 s' $$")
-        session.execute(f'alter database "{precis.name}" set search_path = wrong, pg_catalog, public')
-    behind = finding(doctor(precis, 0), "clock", "warn")
-    assert "behind" in behind and "5.0 s" in behind
-
-
-@pytest.mark.modelsim("--key", "another-key-than-ours-0123456789")
-def test_doctor_and_a_key_that_is_refused(precis):
-    assert "refuses the key (401)" in finding(doctor(precis, 1), "sim", "fail")
-
-
-def test_doctor_and_the_provider(precis):
-    precis.configure(models={"grok-5": {**precis.config["models"]["grok-4.3"]}})
-    unlisted = finding(doctor(precis, 0), "sim", "warn")
-    assert "grok-5" in unlisted and "grok-4.3" in unlisted
-    precis.modelsim.kill()
-    down = finding(doctor(precis, 1), "sim", "fail")
-    assert "cannot be asked" in down and precis.modelsim.base_url in down
-
-
-def test_doctor_and_the_port(precis):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        precis.configure(http={"listen": f"127.0.0.1:{port}"})
-        assert "is taken" in finding(doctor(precis, 0), "http", "ok")
-    precis.configure(http={"listen": "192.0.2.1:8000", "tokens": ["${env:PRECIS_TEST_KEY}"]})
-    assert "192.0.2.1" in finding(doctor(precis, 1), "http", "fail")
-
-
-def test_doctor_and_limits(precis):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))
-        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    if hard != resource.RLIM_INFINITY:
-        pytest.skip("core dumps cannot be allowed here")
-    precis.configure(worker={"memory": "900GB"})
-    env = precis.env()
-    env["ASAN_OPTIONS"] += ":disable_coredump=0"
-    done = subprocess.run([str(precis.program()), "doctor", "--json", "--config", str(precis.config_path)],
-                          capture_output=True, text=True, env=env, preexec_fn=limit, check=False,
-                          timeout=60 * PATIENCE)
-    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert done.returncode == 1
-    assert checks["files"]["state"] == "fail" and "150" in checks["files"]["text"]
-    assert checks["core dumps"]["state"] == "warn"
-    assert checks["memory"]["state"] == "fail"
 
 
 # ------------------------------------------------------------------------------- later

@@ -2,12 +2,12 @@
 // precis doctor: looks at everything that a worker will need, and says what to mend.
 #include "cmd/doctor.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/own.h"
@@ -49,14 +49,74 @@ static char *one_line(const char *text)
     return buf_take(&line);
 }
 
+// Each line cleaned by itself; what is indented is a command, which stays as it is.
+static char *clean_lines(const char *text)
+{
+    struct buf lines;
+    buf_init(&lines, 0);
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        char *line OWN_FREE = own_strndup(text, len);
+        if (lines.len > 0)
+            buf_add_char(&lines, '\n');
+        buf_add(&lines, text, strspn(line, " "));
+        screen_add_line(&lines, line);
+        text += len + (text[len] == '\n');
+    }
+    return buf_take(&lines);
+}
+
+// ------------------------------------------------------------------------------- printed
+
+#define TEXT_COLUMN 19
+
+// Text from TEXT_COLUMN on, wrapped at blanks; the cursor stands at that column.
+static void print_wrapped(const char *text, size_t len)
+{
+    size_t columns = screen_columns(stdout), at = TEXT_COLUMN;
+    while (len > 0) {
+        size_t word = 0;
+        while (word < len && text[word] != ' ')
+            word++;
+        size_t width = screen_width(text, word);
+        if (at > TEXT_COLUMN && at + 1 + width > columns) {
+            printf("\n%*s", TEXT_COLUMN, "");
+            at = TEXT_COLUMN;
+        } else if (at > TEXT_COLUMN) {
+            putchar(' ');
+            at++;
+        }
+        printf("%.*s", (int)word, text);
+        at += width;
+        word += word < len;
+        text += word;
+        len -= word;
+    }
+    putchar('\n');
+}
+
+static void print_suggestion(const char *text)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        printf("%*s", TEXT_COLUMN, "");
+        if (*text == ' ')
+            printf("%.*s\n", (int)len, text);
+        else
+            print_wrapped(text, len);
+        text += len + (text[len] == '\n');
+    }
+}
+
 // Printed at once: the next check may take its time.
 static void print_finding(const struct finding *finding)
 {
-    printf("%s%-4s%s  %-11s  %s\n", screen_on(stdout, state_style(finding->state)),
+    printf("%s%-4s%s  %-11s  ", screen_on(stdout, state_style(finding->state)),
            state_name(finding->state), screen_off(stdout, state_style(finding->state)),
-           finding->name, finding->text);
+           finding->name);
+    print_wrapped(finding->text, strlen(finding->text));
     if (finding->suggestion && finding->state != DOCTOR_OK)
-        printf("%19s%s\n", "", finding->suggestion);
+        print_suggestion(finding->suggestion);
     fflush(stdout);
 }
 
@@ -72,7 +132,7 @@ void doctor_add(struct doctor *doctor, enum doctor_state state, const char *name
     doctor->findings = own_grow(doctor->findings, doctor->count + 1, sizeof(*doctor->findings));
     struct finding *finding = &doctor->findings[doctor->count++];
     *finding = (struct finding){state, own_strdup(name), one_line(buf_str(&text)),
-                                suggestion ? one_line(suggestion) : NULL};
+                                suggestion ? clean_lines(suggestion) : NULL};
     if (!doctor->json)
         print_finding(finding);
 }
@@ -127,15 +187,6 @@ static void doctor_deinit(struct doctor *doctor)
 
 // ------------------------------------------------------------------------------- checks
 
-static void check_folders(struct doctor *doctor, const struct config *config)
-{
-    for (char **folder = config->documents.allow; folder && *folder; folder++)
-        if (access(*folder, R_OK | X_OK) != 0)
-            doctor_add(doctor, DOCTOR_WARN, "documents",
-                       "Make it, let this user read it, or take it out of documents.allow.",
-                       "%s cannot be read", *folder);
-}
-
 static void check_models(struct doctor *doctor, const struct config *config)
 {
     for (size_t i = 0; i < config->model_count; i++)
@@ -162,7 +213,7 @@ static void check_config(struct doctor *doctor, struct invocation *invocation,
                    "%s cannot be used", path ? path : "no configuration file: it");
 }
 
-static void check_kafka(struct doctor *doctor, const struct config *config)
+static void check_kafka(struct doctor *doctor, const struct config *config, int64_t live_workers)
 {
     struct kafka_check kafka;
     if (!kafka_check(&config->kafka, &kafka)) {
@@ -180,6 +231,12 @@ static void check_kafka(struct doctor *doctor, const struct config *config)
                    "Give the topic as many partitions as workers may run, and some more.",
                    "%s has one partition: only one worker can read it at a time",
                    config->kafka.topic_jobs);
+    else if (kafka.jobs_partitions < live_workers)
+        doctor_add(doctor, DOCTOR_WARN, "kafka",
+                   "Give the topic more partitions: kafka-topics.sh --alter --partitions N.",
+                   "%" PRId64 " workers are live, and %s has %d partitions: the others have "
+                   "nothing to read",
+                   live_workers, config->kafka.topic_jobs, kafka.jobs_partitions);
 }
 
 static void tell_exposed(void *context, const char *path, const char *how)
@@ -194,11 +251,11 @@ static void check_all(struct doctor *doctor, struct invocation *invocation,
 {
     secret_files_check(config, invocation_value(invocation, "env-file"), tell_exposed, doctor);
     check_models(doctor, config);
-    check_folders(doctor, config);
+    doctor_documents(doctor, config);
     doctor_limits(doctor, config);
     doctor_listen(doctor, config);
-    doctor_database(doctor, config);
-    check_kafka(doctor, config);
+    int64_t live_workers = doctor_database(doctor, config);
+    check_kafka(doctor, config, live_workers);
     for (size_t i = 0; i < config->provider_count; i++)
         doctor_provider(doctor, config, &config->providers[i]);
 }
@@ -223,10 +280,10 @@ const struct command command_doctor = {
     .name = "doctor",
     .summary = "Check everything that a worker needs, and say what to mend",
     .details =
-        "Looks at the configuration, this machine's limits, PostgreSQL and its schema, Kafka "
-        "and its\ntopics, and asks each provider for its models with the key that is "
-        "configured. Nothing is\nchanged and nothing is paid. Exit 1 where something has to "
-        "be mended.",
+        "Looks at the configuration, the files of its secrets, the programs that read documents,\n"
+        "this machine's limits, PostgreSQL and its schema, Kafka and its topics, and asks each\n"
+        "provider for its models with the key that is configured. Nothing is changed and nothing\n"
+        "is paid. Exit 1 where something has to be mended.",
     .prints_data = true,
     .run = run,
 };

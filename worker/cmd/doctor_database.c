@@ -149,13 +149,17 @@ static bool check_schema(struct doctor *doctor, struct pg_session *session, cons
     return fits;
 }
 
+// The tables that this user may not read, or not write; `migrations` is only read.
 static const char rights_sql[] =
     "select (select count(*) from pg_roles where rolname in"
     "  ('precis_migrator', 'precis_worker', 'precis_reader')),"
-    " (select bool_and(has_table_privilege(c.oid, 'select') and (c.relname = 'migrations'"
-    "   or (has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update')"
-    "    and has_table_privilege(c.oid, 'delete'))))"
-    "  from pg_class c where c.relnamespace = 'precis_data'::regnamespace and c.relkind = 'r'),"
+    " (select string_agg(c.relname || ' (' || missing || ')', ', ' order by c.relname)"
+    "  from pg_class c cross join lateral (select string_agg(p, ', ') as missing"
+    "    from unnest(case when c.relname = 'migrations' then array['select']"
+    "     else array['select', 'insert', 'update', 'delete'] end) p"
+    "    where not has_table_privilege(c.oid, p)) lacking"
+    "  where c.relnamespace = 'precis_data'::regnamespace and c.relkind = 'r'"
+    "   and missing is not null),"
     " (select rolsuper from pg_roles where rolname = current_user)";
 
 static void check_rights(struct doctor *doctor, struct pg_session *session)
@@ -164,10 +168,11 @@ static void check_rights(struct doctor *doctor, struct pg_session *session)
     if (!rows)
         return;
     long roles = strtol(pg_rows_get(rows, 0, 0), NULL, 10);
-    if (!is_true(rows, 1))
+    if (pg_rows_get(rows, 0, 1))
         doctor_add(doctor, DOCTOR_FAIL, "rights",
                    "Grant this user precis_worker; `precis migrate roles` makes the role.",
-                   "this user may not write to all of precis' tables");
+                   "this user lacks rights that a worker needs: %.300s%s", pg_rows_get(rows, 0, 1),
+                   strlen(pg_rows_get(rows, 0, 1)) > 300 ? " …" : "");
     else if (roles < 3)
         doctor_add(doctor, DOCTOR_WARN, "rights",
                    "`precis migrate roles` makes precis_migrator, precis_worker and "
@@ -184,33 +189,79 @@ static void check_rights(struct doctor *doctor, struct pg_session *session)
 
 // ------------------------------------------------------------------------------- all of it
 
-static const char lost_sql[] =
-    "select count(*) filter (where state = 'lost' and lease_until > clock_timestamp()"
-    "  - interval '1 hour') from precis.workers";
+static const char workers_sql[] =
+    "select count(*) filter (where state = 'live'), count(*) filter (where state = 'lost' and"
+    "  lease_until > clock_timestamp() - interval '1 hour'),"
+    " string_agg(distinct version, ', ') filter (where state = 'live' and version <> $1)"
+    " from precis.workers";
 
-static void check_workers(struct doctor *doctor, struct pg_session *session)
+static int64_t check_workers(struct doctor *doctor, struct pg_session *session)
 {
-    struct pg_rows *rows = ask(doctor, session, lost_sql);
-    if (!rows)
-        return;
-    long lost = strtol(pg_rows_get(rows, 0, 0), NULL, 10);
-    pg_rows_free(rows);
+    struct pg_rows *rows;
+    struct pg_error error;
+    const char *const own[] = {PRECIS_VERSION};
+    if (!pg_query(session, workers_sql, own, 1, &rows, &error)) {
+        doctor_add(doctor, DOCTOR_FAIL, "workers", "Look into the server's log.", "%s", error.text);
+        return 0;
+    }
+    long live = strtol(pg_rows_get(rows, 0, 0), NULL, 10);
+    long lost = strtol(pg_rows_get(rows, 0, 1), NULL, 10);
     if (lost > 0)
         doctor_add(doctor, DOCTOR_WARN, "workers",
                    "`precis workers` has them; look into their logs.",
                    "%ld worker%s lost within the last hour", lost, lost == 1 ? " was" : "s were");
+    if (pg_rows_get(rows, 0, 2))
+        doctor_add(doctor, DOCTOR_WARN, "workers",
+                   "That is right while a fleet is updated; else bring them to one version.",
+                   "live workers have another version: %s; this is %s", pg_rows_get(rows, 0, 2),
+                   PRECIS_VERSION);
+    if (live > 0)
+        doctor_add(doctor, DOCTOR_OK, "workers", NULL, "%ld %s live", live,
+                   live == 1 ? "is" : "are");
+    pg_rows_free(rows);
+    return live;
 }
 
-void doctor_database(struct doctor *doctor, const struct config *config)
+// What to do by the words of the server or the system.
+static const char *advice_for(const char *words)
+{
+    static const struct {
+        const char *part, *advice;
+    } rows[] = {
+        {"password authentication failed",
+         "The password of `database` is wrong, or the user does not exist: check the URL, or "
+         "${env:…} in it."},
+        {"no password supplied", "Add the password to `database`, behind ${env:…} or ${file:…}."},
+        {"no pg_hba.conf entry", "Let this user and host in by pg_hba.conf of the server."},
+        {"database \"", "Make it: createdb NAME; then `precis migrate`."},
+        {"role \"", "Make the user, or name another in `database`."},
+        {"certificate verify failed",
+         "The server's certificate is not signed by an authority that this machine knows: add "
+         "sslrootcert=FILE to `database`."},
+        {"does not support SSL",
+         "Off this machine TLS is expected: turn it on in the server, or add sslmode=disable to "
+         "`database` where the network is trusted."},
+        {"too many clients", "Raise max_connections of the server, or end other sessions."},
+        {"remaining connection slots",
+         "Raise max_connections of the server, or end other sessions."},
+        {"could not translate host name", "Check the host's name in `database`."},
+        {"refused", "Check host and port in `database`, and that the server runs."},
+        {"timeout expired", "Check host and port in `database`, and the firewalls between."},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strstr(words, rows[i].part))
+            return rows[i].advice;
+    return "Check `database` in the configuration, and that the server runs and lets this user in.";
+}
+
+int64_t doctor_database(struct doctor *doctor, const struct config *config)
 {
     struct pg_error error;
+    int64_t live = 0;
     struct pg_session *session = pg_session_open(config->database, "doctor", &error);
     if (!session) {
-        doctor_add(doctor, DOCTOR_FAIL, NAME_POSTGRESQL,
-                   "Check `database` in the configuration, and that the server runs and lets this "
-                   "user in.",
-                   "%s", error.text);
-        return;
+        doctor_add(doctor, DOCTOR_FAIL, NAME_POSTGRESQL, advice_for(error.text), "%s", error.text);
+        return 0;
     }
     struct pg_rows *rows = ask(doctor, session, server_sql);
     if (rows)
@@ -219,7 +270,8 @@ void doctor_database(struct doctor *doctor, const struct config *config)
     check_clock(doctor, session);
     if (check_schema(doctor, session, config->database)) {
         check_rights(doctor, session);
-        check_workers(doctor, session);
+        live = check_workers(doctor, session);
     }
     pg_session_close(session);
+    return live;
 }

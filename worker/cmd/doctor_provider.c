@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -20,6 +21,7 @@
 
 #define ANSWER_BYTES (8 * 1024 * 1024)
 #define TOTAL_MS     30000L
+#define MOST_CLOCK_S 30
 
 struct probe {
     const struct config_provider *provider;
@@ -27,6 +29,7 @@ struct probe {
     struct buf url, body;
     CURLcode result;
     long status;
+    time_t date; // of the answer, by the provider's clock; -1: it does not say
     char words[CURL_ERROR_SIZE];
 };
 
@@ -34,6 +37,16 @@ static size_t take(char *data, size_t size, size_t count, void *context)
 {
     struct probe *probe = context;
     return buf_add(&probe->body, data, size * count) ? size * count : 0;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context)
+{
+    struct probe *probe = context;
+    char line[100];
+    snprintf(line, sizeof(line), "%.*s", (int)(size * count < 99 ? size * count : 99), data);
+    if (strncasecmp(line, "date:", 5) == 0)
+        probe->date = curl_getdate(line + 5, NULL);
+    return size * count;
 }
 
 static void set_options(CURL *easy, struct probe *probe)
@@ -56,6 +69,8 @@ static void set_options(CURL *easy, struct probe *probe)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "precis/" PRECIS_VERSION);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, probe);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, probe);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, probe->words);
 }
 
@@ -189,10 +204,24 @@ static void judge_status(struct doctor *doctor, const struct config *config,
                    "%s answers %ld at the moment", url, probe->status);
 }
 
+// The answer's own time is right to a second, and some servers write it once in a while.
+static void judge_clock(struct doctor *doctor, const struct probe *probe)
+{
+    if (probe->date < 0)
+        return;
+    double off = difftime(probe->date, time(NULL));
+    if (off > MOST_CLOCK_S || off < -MOST_CLOCK_S)
+        doctor_add(doctor, DOCTOR_WARN, "clock",
+                   "Run NTP on this machine: certificates are judged by its clock, and quotas that "
+                   "a provider names by the hour.",
+                   "the clock of %s is %.0f s %s of this machine's", probe->name,
+                   off < 0 ? -off : off, off > 0 ? "ahead" : "behind");
+}
+
 void doctor_provider(struct doctor *doctor, const struct config *config,
                      const struct config_provider *provider)
 {
-    struct probe probe = {.provider = provider};
+    struct probe probe = {.provider = provider, .date = -1};
     snprintf(probe.name, sizeof(probe.name), "%s", provider->name);
     buf_init(&probe.url, 0);
     buf_init(&probe.body, ANSWER_BYTES);
@@ -204,6 +233,7 @@ void doctor_provider(struct doctor *doctor, const struct config *config,
             judge_status(doctor, config, &probe);
         else
             judge_failure(doctor, &probe);
+        judge_clock(doctor, &probe);
     }
     buf_deinit(&probe.url);
     buf_deinit(&probe.body);

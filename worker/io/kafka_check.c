@@ -2,10 +2,14 @@
 // Start-up checks against the brokers.
 #include "io/kafka_check.h"
 
+#include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -15,6 +19,8 @@
 #define CONFIGS_TIMEOUT_MS  2000 // the in-memory Kafka never answers this question
 #define TOPIC_TRIES         8
 #define TOPIC_PAUSE_MS      250
+#define LISTEN_MS           1000
+#define JOBS_PARTITIONS     12
 #define FRAME_BYTES         512 // what librdkafka wants beside the record in a response
 
 struct client {
@@ -44,6 +50,40 @@ static void close_client(struct client *client)
     rd_kafka_destroy(client->client);
 }
 
+static bool connects(const struct addrinfo *to)
+{
+    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    int problem = -1;
+    socklen_t size = sizeof(problem);
+    if (fd < 0)
+        return false;
+    connect(fd, to->ai_addr, to->ai_addrlen);
+    if (poll(&wait, 1, LISTEN_MS) == 1)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
+    close(fd);
+    return problem == 0;
+}
+
+// Does anything take a connection at the first of the brokers? A server of another sort gives
+// librdkafka nothing to say.
+static bool something_listens(const char *brokers)
+{
+    char host[256], *port;
+    const char *scheme = strstr(brokers, "://");
+    snprintf(host, sizeof(host), "%s", scheme ? scheme + 3 : brokers);
+    host[strcspn(host, ", ")] = '\0';
+    port = strrchr(host, ':');
+    if (port)
+        *port++ = '\0';
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    bool listens =
+        getaddrinfo(host, port ? port : "9092", &hints, &found) == 0 && found && connects(found);
+    if (found)
+        freeaddrinfo(found);
+    return listens;
+}
+
 // The last of the client's own words about why nobody answers.
 static void explain(struct client *client, const struct config_kafka *config,
                     struct kafka_check *check)
@@ -55,6 +95,17 @@ static void explain(struct client *client, const struct config_kafka *config,
             rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
             snprintf(words, sizeof(words), ": %s", rd_kafka_event_error_string(event));
         rd_kafka_event_destroy(event);
+    }
+    bool foreign = strstr(words, "Invalid response size") != NULL;
+    if (foreign || (!words[0] && something_listens(config->brokers))) {
+        snprintf(check->problem, sizeof(check->problem),
+                 "something listens at %s, but it does not answer as a Kafka broker does",
+                 config->brokers);
+        snprintf(
+            check->suggestion, sizeof(check->suggestion),
+            "Check kafka.brokers: is it the port of another server? A broker that wants TLS or "
+            "a password needs security.protocol in kafka.properties.");
+        return;
     }
     snprintf(check->problem, sizeof(check->problem), "no Kafka broker answers at %s%s",
              config->brokers, words);
@@ -70,17 +121,43 @@ static int partitions_of(const struct rd_kafka_metadata *metadata, const char *t
     return 0;
 }
 
-static bool check_topic(const struct rd_kafka_metadata *metadata, const struct config_kafka *config,
+static void add_words(char *text, size_t bytes, const char *before, const char *words)
+{
+    size_t len = strlen(text);
+    snprintf(text + len, bytes - len, "%s%s", before, words);
+}
+
+// Adds a topic that is missing to the sentences, so that all of them are told at once.
+static void check_topic(const struct rd_kafka_metadata *metadata, const struct config_kafka *config,
                         const char *topic, struct kafka_check *check)
 {
     if (!topic || partitions_of(metadata, topic) > 0)
-        return true;
-    snprintf(check->problem, sizeof(check->problem),
-             "the topic %s does not exist, or this user may not describe it", topic);
-    snprintf(check->suggestion, sizeof(check->suggestion),
-             "Create it: kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions 8",
-             config->brokers, topic);
-    return false;
+        return;
+    char command[500];
+    snprintf(command, sizeof(command),
+             "\n  kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d",
+             config->brokers, topic, topic == config->topic_jobs ? JOBS_PARTITIONS : 1);
+    if (check->missing++ == 0)
+        snprintf(check->suggestion, sizeof(check->suggestion),
+                 "Create what is missing, with more partitions than workers will run:");
+    add_words(check->problem, sizeof(check->problem), check->missing > 1 ? ", " : "", topic);
+    add_words(check->suggestion, sizeof(check->suggestion), command, "");
+}
+
+static bool check_all_topics(const struct rd_kafka_metadata *metadata,
+                             const struct config_kafka *config, struct kafka_check *check)
+{
+    check->problem[0] = check->suggestion[0] = 0;
+    check->missing = 0;
+    check_topic(metadata, config, config->topic_jobs, check);
+    check_topic(metadata, config, config->topic_dlq, check);
+    check_topic(metadata, config, config->topic_results, check);
+    if (check->missing > 0)
+        add_words(check->problem, sizeof(check->problem),
+                  check->missing > 1 ? ": these topics do not exist"
+                                     : ": this topic does not exist",
+                  ", or this user may not describe them");
+    return check->missing == 0;
 }
 
 static bool look_at_topics(struct client *client, const struct config_kafka *config,
@@ -91,9 +168,7 @@ static bool look_at_topics(struct client *client, const struct config_kafka *con
     if (!check->answered)
         return false;
     check->jobs_partitions = partitions_of(metadata, config->topic_jobs);
-    bool good = check_topic(metadata, config, config->topic_jobs, check) &&
-                check_topic(metadata, config, config->topic_dlq, check) &&
-                check_topic(metadata, config, config->topic_results, check);
+    bool good = check_all_topics(metadata, config, check);
     rd_kafka_metadata_destroy(metadata);
     return good;
 }

@@ -13,9 +13,10 @@
 struct kafka_check {
     bool answered; // a broker did; else the problem may pass by itself
     int jobs_partitions;
+    int missing;                           // topics
     int64_t jobs_max_bytes, dlq_max_bytes; // max.message.bytes; -1: the broker does not say
-    char problem[600];                     // one sentence; "" where all is well
-    char suggestion[600];                  // what to do about it
+    char problem[1200];                    // one sentence; "" where all is well
+    char suggestion[2000];                 // what to do about it; commands on lines of their own
     char warning[600];                     // "" where there is none
 };
 
