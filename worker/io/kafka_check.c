@@ -2,6 +2,7 @@
 // Start-up checks against the brokers.
 #include "io/kafka_check.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -58,8 +59,8 @@ static bool connects(const struct addrinfo *to)
     socklen_t size = sizeof(problem);
     if (fd < 0)
         return false;
-    connect(fd, to->ai_addr, to->ai_addrlen);
-    if (poll(&wait, 1, LISTEN_MS) == 1)
+    bool begun = connect(fd, to->ai_addr, to->ai_addrlen) == 0 || errno == EINPROGRESS;
+    if (begun && poll(&wait, 1, LISTEN_MS) == 1)
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
     close(fd);
     return problem == 0;
