@@ -283,6 +283,22 @@ static void reread(uv_work_t *work)
     app->reread_config = config_load(&source, &app->reread_errors);
 }
 
+static void swap_texts(char **one, char **other)
+{
+    char *text = *one;
+    *one = *other;
+    *other = text;
+}
+
+// By their names: what was added or taken out needs a restart.
+static void take_provider_keys(struct config_provider *old, struct config_provider *new)
+{
+    for (size_t i = 0; i < old->keys.len; i++)
+        for (size_t j = 0; j < new->keys.len; j++)
+            if (strcmp(old->keys.items[i].name, new->keys.items[j].name) == 0)
+                swap_texts(&old->keys.items[i].key, &new->keys.items[j].key);
+}
+
 static void take_keys(struct app *app, struct config *fresh)
 {
     for (size_t i = 0; i < app->config->provider_count; i++)
@@ -291,9 +307,8 @@ static void take_keys(struct app *app, struct config *fresh)
             struct config_provider *new = &fresh->providers[j];
             if (strcmp(old->name, new->name) != 0)
                 continue;
-            char *key = old->key;
-            old->key = new->key;
-            new->key = key;
+            swap_texts(&old->key, &new->key);
+            take_provider_keys(old, new);
         }
     config_secrets(app->config, add_secret, app->redactor);
     log_set_level(app->log, fresh->log.level);

@@ -327,7 +327,7 @@ void engine_on_store(struct engine *engine, const struct store_event *event)
 void engine_on_http(struct engine *engine, const struct http_event *event)
 {
     if (event->owner.index == UINT32_MAX) {
-        gate_on_check(engine, event);
+        keys_on_check(engine, event);
         return;
     }
     struct job *job = slots_get(&engine->jobs, event->owner);
@@ -458,7 +458,7 @@ int64_t engine_run(struct engine *engine)
         keep_house(engine);
     wake_jobs(engine);
     documents_pump(engine);
-    int64_t next_ms = gate_limit_checks(engine);
+    int64_t next_ms = keys_limit_checks(engine);
     next_ms = sooner(next_ms, gate_pump(engine));
     intake_adjust(engine);
     const struct heap_node *node = heap_first(&engine->wakes);
@@ -514,20 +514,4 @@ void engine_stop_jobs(struct engine *engine)
 bool engine_is_empty(const struct engine *engine)
 {
     return engine->jobs.len == 0 && engine->announcing == 0;
-}
-
-void engine_keys_reread(struct engine *engine)
-{
-    for (size_t i = 0; i < engine->config->provider_count; i++) {
-        engine->keys[i].good_until_ms = 0;
-        key_reopen(&engine->keys[i].key);
-    }
-}
-
-bool engine_key_is_refused(const struct engine *engine)
-{
-    for (size_t i = 0; i < engine->config->provider_count; i++)
-        if (engine->keys[i].key.cause == KEY_REFUSED)
-            return true;
-    return false;
 }

@@ -45,7 +45,7 @@ static void act_intend(struct engine *engine, struct job *job)
         .attempt_no = job->call.last_attempt_no + 1,
         .provider = plan->model->provider->name,
         .model = plan->model->name,
-        .key_name = plan->model->provider->key_name,
+        .key_name = keys_of_job(engine, job)->config->name,
         .reasoning_mode = reasoning_mode_text(job->spec->reasoning_mode),
         .price_version = plan->model->price_version,
         .at_most_picousd = job->call.at_most_picousd,
@@ -65,6 +65,7 @@ static void name_call(const struct job *job, struct buf *out)
 static void act_call(struct engine *engine, struct job *job)
 {
     const struct config_provider *provider = job->plan.model->provider;
+    const char *secret = keys_of_job(engine, job)->config->key;
     struct buf bearer, key, request_id;
     CHECK(!engine->stopping);
     buf_init(&bearer, 0);
@@ -82,8 +83,8 @@ static void act_call(struct engine *engine, struct job *job)
     HEADER("Accept", job->plan.model->stream ? "text/event-stream" : "application/json");
     HEADER("Idempotency-Key", buf_str(&key));
     HEADER("X-Client-Request-Id", buf_str(&request_id));
-    if (provider->key) {
-        buf_printf(&bearer, "Bearer %s", provider->key);
+    if (secret) {
+        buf_printf(&bearer, "Bearer %s", secret);
         HEADER("Authorization", buf_str(&bearer));
     }
 #undef HEADER
@@ -286,10 +287,11 @@ void engine_act(struct engine *engine, struct job *job, enum action_kind kind)
         act_seal(engine, job);
         break;
     case ACTION_KEY_FAILED:
-        gate_key_failed(engine, job);
+        keys_failed(engine, job);
         break;
     case ACTION_KEY_SUCCEEDED:
-        gate_key_succeeded(engine, job);
+        keys_succeeded(engine, job);
+        gate_answered(engine, job);
         break;
     }
 }

@@ -14,12 +14,12 @@ static void print_check(struct buf *out, const char *name, const char *trouble)
 // A closed key makes its jobs wait; the worker itself is well, so it does not count as unready.
 static const char *key_trouble(const struct engine *engine, char *out, size_t out_bytes)
 {
-    for (size_t i = 0; i < engine->config->provider_count; i++) {
-        const struct key *key = &engine->keys[i].key;
-        if (key->cause == KEY_FINE)
+    for (size_t i = 0; i < engine->key_count; i++) {
+        const struct key_state *state = &engine->keys[i];
+        if (state->key.cause == KEY_FINE)
             continue;
-        snprintf(out, out_bytes, "key %s is %s", engine->config->providers[i].key_name,
-                 key_cause_name(key->cause));
+        snprintf(out, out_bytes, "key %s is %s", state->config->name,
+                 key_cause_name(state->key.cause));
         return out;
     }
     return NULL;
@@ -87,10 +87,10 @@ void engine_measure(struct engine *engine)
                 (engine_now(engine) - oldest_ms) / 1000);
     metrics_set(metrics, METRIC_DATABASE_UP, NULL, NULL, engine->store_up);
     measure_waiting(engine);
-    for (size_t i = 0; i < engine->config->provider_count; i++) {
+    for (size_t i = 0; i < engine->key_count; i++) {
         const struct key *key = &engine->keys[i].key;
         int64_t until_ms = key->cause == KEY_FINE ? 0 : key->closed_until_ms + engine->db_offset_ms;
-        metrics_set(metrics, METRIC_KEY_CLOSED_UNTIL, engine->config->providers[i].key_name, NULL,
+        metrics_set(metrics, METRIC_KEY_CLOSED_UNTIL, engine->keys[i].config->name, NULL,
                     until_ms / 1000);
     }
 }

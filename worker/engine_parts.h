@@ -4,8 +4,9 @@
 //   engine_act.c     what a job asks for becomes requests of the edges
 //   engine_health.c  /health and gauges
 //   engine_intake.c  partitions and messages: from Kafka to a job, and back to the offset
-//   engine_gate.c    admission: slots, keys, pacing
+//   engine_gate.c    admission: who goes next
 //   engine_documents.c  documents: how many are read at once
+//   engine_key.c     keys: which one a call goes with, what closes and opens them
 #ifndef PRECIS_ENGINE_PARTS_H
 #define PRECIS_ENGINE_PARTS_H
 
@@ -46,16 +47,24 @@ struct partition {
     size_t held_len, held_room;
 };
 
+struct lane { // of one model with one key: the model's limits hold for each key
+    struct pace requests, tokens;
+    size_t in_flight;
+    size_t in_flight_most; // 0: no limit
+    uint64_t taken;        // calls that ever went here
+};
+
 struct gate { // of one model
     struct list ready[PRIORITIES];
-    size_t in_flight;
-    struct pace requests, tokens;
+    struct lane *lanes;          // one for each key of its provider, in their order
     int64_t tokens_per_second;   // measured; 0: not yet
     bool told_usage, told_model; // what is odd about its answers was logged
 };
 
-struct key_state { // of one provider
+struct key_state { // of one key of one provider
     struct key key;
+    const struct config_provider *provider;
+    const struct config_key *config;
     size_t in_flight;
     bool checking; // GET /models is under way
     int check_status;
@@ -76,7 +85,8 @@ struct engine {
     struct list steps[STEP_COUNT];
     struct heap wakes;
     struct gate *gates;
-    struct key_state *keys;
+    struct key_state *keys; // of all providers, from each one's first_key on
+    size_t key_count;
     struct fact_words *words; // for every job's summary
     struct documents documents;
     int64_t next_serial;
@@ -132,13 +142,31 @@ void gate_deinit(struct engine *engine);
 void gate_update(struct engine *engine, struct job *job);
 // Lets pass what may pass. Returns when to look again (INT64_MAX: on an event).
 int64_t gate_pump(struct engine *engine);
-void gate_key_failed(struct engine *engine, struct job *job);
-void gate_key_succeeded(struct engine *engine, struct job *job);
-void gate_on_check(struct engine *engine, const struct http_event *event);
-// Ends questions that nobody answers. Returns when to look again.
-int64_t gate_limit_checks(struct engine *engine);
+// A call of the job was answered: the speed of its model, and what is odd.
+void gate_answered(struct engine *engine, const struct job *job);
 // What a job in ADMIT waits for.
 const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms);
+
+// engine_key.c
+void keys_init(struct engine *engine);
+void keys_deinit(struct engine *engine);
+#define KEYS_NONE SIZE_MAX
+// The key that the model's next call goes with, by its place in its provider: the open one with
+// most room left, or one that is due for its probe. KEYS_NONE: all have to wait; *out_next_ms says
+// until when, INT64_MAX for an event.
+size_t keys_choose(const struct engine *engine, const struct config_model *model,
+                   int64_t *out_next_ms);
+// What is short, where none can be chosen: "key_closed", "slots", "requests", "tokens"; NULL: one
+// can be.
+const char *keys_reason(const struct engine *engine, const struct config_model *model,
+                        int64_t *out_start_ms);
+// Of the key with the job's last call.
+struct key_state *keys_of_job(const struct engine *engine, const struct job *job);
+void keys_failed(struct engine *engine, struct job *job);
+void keys_succeeded(struct engine *engine, struct job *job);
+void keys_on_check(struct engine *engine, const struct http_event *event);
+// Ends questions that nobody answers. Returns when to look again.
+int64_t keys_limit_checks(struct engine *engine);
 
 // engine_documents.c
 void documents_init(struct engine *engine);

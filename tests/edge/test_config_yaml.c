@@ -14,6 +14,7 @@
 
 #include "base/own.h"
 #include "core/config_value.h"
+#include "core/config_show.h"
 #include "io/config_yaml.h"
 
 // A file that is right but for what a test adds in front of it or in its middle.
@@ -30,6 +31,7 @@
     "    context_tokens: 128000\n"
 #define PRICE                                                                                      \
     "    price: {per_1k: {input: 0.00025, cached: 0.00006, output: 0.001}, since: 2026-11-01}\n"
+#define KEYS  DATABASE MODEL "providers:\n  xai:\n    base_url: https://a.b\n    keys: "
 #define WHOLE DATABASE PROVIDER MODEL PRICE
 
 static struct config *load(const char *text, struct config_errors *errors)
@@ -136,6 +138,12 @@ static void check_providers(const struct config *config)
     assert_int_equal(config->providers[0].first_byte_ms, 500);
     assert_int_equal(config->providers[0].idle_ms, 30000);
     assert_null(config->providers[1].key);
+    assert_int_equal(config->providers[0].keys.len, 1);
+    assert_string_equal(config->providers[0].keys.items[0].name, "xai");
+    assert_string_equal(config->providers[0].keys.items[0].key, "xai-abc.def");
+    assert_int_equal(config->providers[1].keys.len, 1);
+    assert_null(config->providers[1].keys.items[0].key);
+    assert_int_equal(config->providers[1].first_key, 1);
 }
 
 static void check_first_model(const struct config *config)
@@ -369,8 +377,32 @@ static const struct mistake MISTAKES[] = {
      "t.yaml:11:29: `kafka.group` is set twice. Two names of one key stand in the file; keep "
      "one.\n"},
     // later
-    {"keys", DATABASE MODEL "providers:\n  xai:\n    base_url: https://a.b\n    keys: []\n",
-     "t.yaml:9:5: `providers.xai.keys` (several keys of one provider) works in a later version.\n"},
+    {"no keys", KEYS "[]\n",
+     "t.yaml:9:5: `providers.xai.keys` takes a list of 1 to 100 mappings. Write `keys: [{name: "
+     "one, "
+     "key: \"${env:ONE}\"}]`.\n"},
+    {"a key that is no mapping", KEYS "[\"${env:TEST_KEY}\"]\n",
+     "t.yaml:9:12: `providers.xai.keys[0]` takes a mapping: {name, key, limits}.\n"},
+    {"a key without its parts", KEYS "[{limits: {rpm: 5}}]\n",
+     "t.yaml:9:5: `providers.xai.keys[0].name` is missing. what costs, logs and metrics call the "
+     "key\n…"},
+    {"a plain key in the list", KEYS "\n      - {name: a, key: xai-plain}\n",
+     "t.yaml:10:24: `providers.xai.keys[0].key` is a secret and must not stand in the file.…"},
+    {"a misspelt limit of a key",
+     KEYS "\n      - {name: a, key: \"${env:TEST_KEY}\", limits: {rpn: 4}}\n",
+     "t.yaml:10:52: unknown key `rpn` in `providers.xai.keys[0].limits`. Did you mean `rpm`?\n"},
+    {"two keys of one name",
+     KEYS "\n      - {name: a, key: \"${env:TEST_KEY}\"}\n"
+          "      - {name: a, key: \"${env:TEST_TOKEN}\"}\n",
+     "t.yaml:11:16: provider `xai` has two keys of the name `a`.\n"},
+    {"one key twice",
+     KEYS "\n      - {name: a, key: \"${env:TEST_KEY}\"}\n"
+          "      - {name: b, key: \"${env:TEST_KEY}\"}\n",
+     "t.yaml:11:24: provider `xai` has one and the same key as `a` and `b`.\n"},
+    {"key beside keys",
+     KEYS "[{name: a, key: \"${env:TEST_KEY}\"}]\n    key: \"${env:TEST_TOKEN}\"\n",
+     "t.yaml:10:10: `key` of provider `xai` stands beside `keys`. Keep `keys`, where each has its "
+     "`name`; or `key` alone.\n"},
     {"api", DATABASE MODEL "providers: {xai: {api: anthropic, base_url: https://a.b}}\n",
      "t.yaml:6:24: `providers.xai.api` takes one of `openai` (later versions: `responses`, "
      "`anthropic`, `grok-chat`).\n"},
@@ -645,6 +677,43 @@ static void count_secret(void *context, const char *secret)
     strncat(seen, "\n", 2);
 }
 
+static void test_several_keys(void **state)
+{
+    (void)state;
+    struct config *config = load_fine(KEYS "\n"
+                                           "      - {name: team-a, key: \"${env:TEST_KEY}\"}\n"
+                                           "      - name: team-b\n"
+                                           "        key: \"${env:TEST_TOKEN}\"\n"
+                                           "        limits: {qpm: 60, tpm: 90000, concurrent: 4}\n"
+                                           "  own: {base_url: \"http://127.0.0.1:1/v1\"}\n");
+    const struct config_provider *provider = &config->providers[0];
+    assert_null(provider->key);
+    assert_int_equal(provider->keys.len, 2);
+    const struct config_key *one = &provider->keys.items[0], *two = &provider->keys.items[1];
+    assert_string_equal(one->name, "team-a");
+    assert_string_equal(one->key, "xai-abc.def");
+    assert_int_equal(one->rpm, 0);
+    assert_string_equal(two->name, "team-b");
+    assert_string_equal(two->key, "tok-12345");
+    assert_int_equal(two->rpm, 60);
+    assert_int_equal(two->tpm, 90000);
+    assert_int_equal(two->in_flight, 4);
+    assert_int_equal(config->providers[1].first_key, 2);
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    config_show_text(config, &text);
+    assert_non_null(strstr(buf_str(&text), "providers.xai.keys.team-b.key: set "));
+    assert_non_null(strstr(buf_str(&text), "providers.xai.keys.team-b.limits.rpm: 60 "));
+    assert_null(strstr(buf_str(&text), "providers.xai.key: "));
+    assert_non_null(strstr(buf_str(&text), "providers.own.key: unset"));
+    assert_null(strstr(buf_str(&text), "tok-12345"));
+    char seen[2000] = "";
+    config_secrets(config, count_secret, seen);
+    assert_non_null(strstr(seen, "xai-abc.def\n"));
+    assert_non_null(strstr(seen, "tok-12345\n"));
+    config_free(config);
+}
+
 static void test_secrets(void **state)
 {
     (void)state;
@@ -676,6 +745,7 @@ int main(void)
 
         cmocka_unit_test(test_env_file),     cmocka_unit_test(test_find),
         cmocka_unit_test(test_aliases),      cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_several_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ void db_deinit(struct db *db)
     for (size_t i = 0; i < db->attempts_count; i++) {
         free(db->attempts[i].code);
         free(db->attempts[i].answer);
+        free(db->attempts[i].key_name);
     }
     for (size_t i = 0; i < db->plans_count; i++) {
         free(db->plans[i].plan.model);
@@ -431,6 +432,7 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
         .attempt_no = request->attempt_no,
         .epoch = request->epoch,
         .worker = worker,
+        .key_name = own_strdup(request->key_name),
         .outcome = ATTEMPT_SENT,
         .cost_picousd = -1,
         .at_most_picousd = request->at_most_picousd,

@@ -43,6 +43,7 @@ struct db_attempt {
     int64_t worker;
     enum attempt_outcome outcome;
     char *code, *answer;
+    char *key_name;
     int64_t cost_picousd, at_most_picousd;
     enum cost_source source;
 };

@@ -124,8 +124,9 @@ static struct db_attempt *attempt_of(const struct schedule *schedule, const char
     return NULL;
 }
 
-// Promise 3: a request leaves only after its row, and never for a job that is done.
-void promise_on_request(void *context, const char *request_id)
+// Promise 3: a request leaves only after its row, with the key that the row names, and never for a
+// job that is done.
+void promise_on_request(void *context, const char *request_id, const char *key)
 {
     struct schedule *schedule = context;
     char id[64];
@@ -136,14 +137,18 @@ void promise_on_request(void *context, const char *request_id)
         return;
     }
     const struct db_job *job = db_find_job(&schedule->db, "default", "default", id, revision);
+    const struct db_attempt *row = attempt_of(schedule, request_id);
     if (!job)
         promise_broken(schedule, "request %s is paid for an unknown job", request_id);
     else if (job->outcomes > 0)
         promise_broken(schedule, "request %s is paid, and the job is done", request_id);
     else if (strncmp(id, "bad-", 4) == 0)
         promise_broken(schedule, "request %s is paid, and its document cannot be read", request_id);
-    else if (!attempt_of(schedule, request_id))
+    else if (!row)
         promise_broken(schedule, "request %s left without a row", request_id);
+    else if (strcmp(row->key_name, key) != 0)
+        promise_broken(schedule, "request %s went with key %s, its row says %s", request_id, key,
+                       row->key_name);
 }
 
 // Promise 3, of documents: a job whose plan is stored goes on with the text that was kept, and the

@@ -16,7 +16,28 @@
 
 // ------------------------------------------------------------------------------- configuration
 
-static struct config *make_config(void)
+// One key, or two with limits of their own, of which one may be refused until the end of faults.
+static void make_keys(struct schedule *schedule, struct config_provider *provider)
+{
+    struct world *world = &schedule->world;
+    size_t count = world_chance(world, 400) ? 2 : 1;
+    provider->keys = (struct config_keys){own_array(count, sizeof(struct config_key)), count};
+    for (size_t i = 0; i < count; i++) {
+        struct config_key *key = &provider->keys.items[i];
+        key->name = own_strdup(i == 0 ? "a" : "b");
+        key->key = own_strdup(key->name);
+        if (count == 2 && world_chance(world, 500)) {
+            key->rpm = world_range(world, 30, 600);
+            key->in_flight = world_range(world, 1, 8);
+        }
+    }
+    static const int refusals[] = {401, 402, 403};
+    if (count == 2 && world_chance(world, 500))
+        schedule->provider.keys[world_range(world, 0, 1)].refused_with =
+            refusals[world_range(world, 0, 2)];
+}
+
+static struct config *make_config(struct schedule *schedule)
 {
     struct config *config = own_alloc(sizeof(*config));
     config->kafka.topic_jobs = own_strdup(SIM_TOPIC);
@@ -37,6 +58,7 @@ static struct config *make_config(void)
     config->providers[0].api = own_strdup("openai");
     config->providers[0].base_url = own_strdup("http://sim/v1");
     config->providers[0].key_name = own_strdup("sim");
+    make_keys(schedule, &config->providers[0]);
     config->providers[0].first_byte_ms = 30000;
     config->providers[0].idle_ms = 30000;
     config->models = own_array(1, sizeof(*config->models));
@@ -276,6 +298,8 @@ static void heal(void *context, void *data)
     struct schedule *schedule = context;
     schedule->healed = true;
     schedule->provider.fault_per_thousand = 0;
+    for (int k = 0; k < SIM_KEYS; k++)
+        schedule->provider.keys[k].refused_with = 0;
     for (int w = 0; w < SIM_WORKERS; w++) {
         schedule->workers[w].die_at = NULL;
         schedule->workers[w].extract_faults = 0;
@@ -348,7 +372,7 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     sim_provider_init(&schedule->provider, &schedule->world);
     schedule->provider.on_request = promise_on_request;
     schedule->provider.context = schedule;
-    schedule->config = make_config();
+    schedule->config = make_config(schedule);
     int messages = (int)world_range(&schedule->world, LEAST_MESSAGES, LEAST_MESSAGES + 16);
     for (int i = 0; i < messages; i++)
         at(schedule, world_range(&schedule->world, 0, 20000), send_one, i);

@@ -50,7 +50,7 @@ void schedule_deinit(struct schedule *schedule);
 void promise_broken(struct schedule *schedule, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void promise_on_commit(void *schedule, int partition, int64_t next);
-void promise_on_request(void *schedule, const char *request_id);
+void promise_on_request(void *schedule, const char *request_id, const char *key);
 void promise_on_extract(void *schedule, int64_t worker, const char *name, size_t under_way);
 void promises_at_end(struct schedule *schedule);
 // Whether all that was sent has its end.

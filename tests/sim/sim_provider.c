@@ -22,7 +22,8 @@ enum fault {
     FAULT_429,
     FAULT_BAD_JSON,
     FAULT_REFUSE_CONNECT,
-    FAULT_COUNT
+    FAULT_COUNT,
+    FAULT_KEY // the key is refused; not by chance
 };
 
 struct exchange {
@@ -115,26 +116,40 @@ static void make_error(struct exchange *exchange, int status, const char *code)
     exchange->status = status;
 }
 
-static enum fault choose_fault(struct sim_provider *provider)
+static enum fault choose_fault(struct sim_provider *provider, const struct sim_key *key)
 {
-    if (provider->world->now_ms < provider->closed_until_ms)
+    if (key->refused_with)
+        return FAULT_KEY;
+    if (provider->world->now_ms < key->closed_until_ms)
         return FAULT_429;
     if (!world_chance(provider->world, provider->fault_per_thousand))
         return FAULT_NONE;
     return (enum fault)world_range(provider->world, 1, FAULT_COUNT - 1);
 }
 
-static void prepare(struct exchange *exchange, const char *request_id, size_t body_len)
+// GET /models: nothing is made and nothing is owed.
+static void prepare_list(struct exchange *exchange, const struct sim_key *key)
+{
+    bool good = key->refused_with == 0 || key->refused_with == 402;
+    exchange->body = own_strdup("{}");
+    exchange->status = good ? 200 : key->refused_with;
+}
+
+static void prepare(struct exchange *exchange, struct sim_key *key, const char *request_id,
+                    size_t body_len)
 {
     struct sim_provider *provider = exchange->http->provider;
     int64_t in = (int64_t)body_len / 5 + 1;
     int64_t out = world_range(provider->world, 40, 80);
-    enum fault fault = exchange->fault = choose_fault(provider);
+    enum fault fault = exchange->fault = choose_fault(provider, key);
     if (fault == FAULT_429) {
         make_error(exchange, 429, "rate_limit_exceeded");
-        if (provider->world->now_ms >= provider->closed_until_ms)
-            provider->closed_until_ms =
-                provider->world->now_ms + world_range(provider->world, 1, 5000);
+        if (provider->world->now_ms >= key->closed_until_ms)
+            key->closed_until_ms = provider->world->now_ms + world_range(provider->world, 1, 5000);
+        return;
+    }
+    if (fault == FAULT_KEY) {
+        make_error(exchange, key->refused_with, "no_key");
         return;
     }
     if (fault == FAULT_500) {
@@ -261,12 +276,24 @@ static void begin_answer(struct exchange *exchange)
     later(exchange, world_range(exchange->http->provider->world, 0, 20));
 }
 
-static const char *request_id_of(const struct http_request *request)
+static const char *header_of(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcmp(request->headers[i].name, "X-Client-Request-Id") == 0)
+        if (strcmp(request->headers[i].name, name) == 0)
             return request->headers[i].value;
     return "";
+}
+
+static const char *key_of(const struct http_request *request)
+{
+    const char *bearer = header_of(request, "Authorization");
+    return strncmp(bearer, "Bearer ", 7) == 0 ? bearer + 7 : bearer;
+}
+
+static bool is_list(const struct http_request *request)
+{
+    size_t len = strlen(request->url);
+    return len > 7 && strcmp(request->url + len - 7, "/models") == 0;
 }
 
 static void arrive(void *context, void *data)
@@ -291,11 +318,15 @@ static void ask_start(void *context, const struct http_request *request)
         .http = http, .owner = request->owner, .serial = request->serial, .refs = 1};
     http->exchanges = own_grow(http->exchanges, http->count + 1, sizeof(*http->exchanges));
     http->exchanges[http->count++] = exchange;
-    const char *id = request_id_of(request);
-    prepare(exchange, id, request->body_len);
-    world_trace(provider->world, "request %s: fault %d", id, exchange->fault);
-    if (exchange->bill)
-        provider->on_request(provider->context, id);
+    const char *id = header_of(request, "X-Client-Request-Id"), *name = key_of(request);
+    struct sim_key *key = &provider->keys[strcmp(name, "b") == 0];
+    if (is_list(request))
+        prepare_list(exchange, key);
+    else
+        prepare(exchange, key, id, request->body_len);
+    world_trace(provider->world, "request %s with key %s: fault %d", id, name, exchange->fault);
+    if (!is_list(request))
+        provider->on_request(provider->context, id, name);
     world_after(provider->world, world_range(provider->world, 1, 400), arrive, exchange, NULL);
 }
 

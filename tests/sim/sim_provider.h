@@ -16,15 +16,23 @@ struct bill {
     bool whole; // the worker was given everything
 };
 
+#define SIM_KEYS 2
+
+// What it makes of a key; its secret is its name in the configuration.
+struct sim_key {
+    int64_t closed_until_ms; // 429 until then
+    int refused_with;        // 401, 402 or 403; 0: it is taken
+};
+
 struct sim_provider {
     struct world *world;
     int fault_per_thousand;
     struct bill *bills;
     size_t bill_count;
-    size_t unusual; // answers that were cut, dropped or delayed past a limit
-    int64_t closed_until_ms;
-    // A request came: promises look at it.
-    void (*on_request)(void *context, const char *request_id);
+    size_t unusual;                // answers that were cut, dropped or delayed past a limit
+    struct sim_key keys[SIM_KEYS]; // "a" and "b"
+    // A request came, with this key: promises look at it.
+    void (*on_request)(void *context, const char *request_id, const char *key);
     void *context;
 };
 

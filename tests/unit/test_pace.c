@@ -96,6 +96,24 @@ static void gives_back_what_was_not_used(void **state)
     assert_in_range(pace_wait_ms(&pace, NOW), 1000, 1001);
 }
 
+static void room_is_what_is_left_of_the_burst(void **state)
+{
+    (void)state;
+    struct pace none, small, large;
+    pace_init(&none, 0, 2000);
+    pace_init(&small, 60, 2000);   // one a second
+    pace_init(&large, 6000, 2000); // a hundred a second
+    assert_int_equal(pace_room_us(&none, NOW), INT64_MAX);
+    assert_int_equal(pace_room_us(&small, NOW), 2000000);
+    pace_take(&small, 1, NOW);
+    pace_take(&large, 1, NOW);
+    assert_int_equal(pace_room_us(&small, NOW), 1000000);
+    assert_int_equal(pace_room_us(&large, NOW), 1990000);
+    pace_take(&small, 3, NOW);
+    assert_int_equal(pace_room_us(&small, NOW), -2000000);
+    assert_int_equal(pace_room_us(&small, NOW + 60000), 2000000); // no more than the burst
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +122,7 @@ int main(void)
         cmocka_unit_test(a_burst_goes_at_once_and_no_more),
         cmocka_unit_test(what_is_larger_than_the_burst_goes_when_nothing_is_owed),
         cmocka_unit_test(gives_back_what_was_not_used),
+        cmocka_unit_test(room_is_what_is_left_of_the_burst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,8 @@
 
 struct probe {
     const struct config_provider *provider;
-    char name[120]; // of the finding
+    const struct config_key *key;
+    char name[320]; // of the finding
     struct buf url, body;
     CURLcode result;
     long status;
@@ -74,14 +75,14 @@ static void set_options(CURL *easy, struct probe *probe)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, probe->words);
 }
 
-static struct curl_slist *headers_of(const struct config_provider *provider)
+static struct curl_slist *headers_of(const struct config_key *key)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
-    if (!provider->key)
+    if (!key->key)
         return headers;
     struct buf line;
     buf_init(&line, 0);
-    buf_printf(&line, "Authorization: Bearer %s", provider->key);
+    buf_printf(&line, "Authorization: Bearer %s", key->key);
     headers = curl_slist_append(headers, buf_str(&line));
     explicit_bzero(line.data, line.len);
     buf_deinit(&line);
@@ -98,7 +99,7 @@ static void free_headers(struct curl_slist *headers)
 static void ask(struct probe *probe)
 {
     CURL *easy = curl_easy_init();
-    struct curl_slist *headers = headers_of(probe->provider);
+    struct curl_slist *headers = headers_of(probe->key);
     set_options(easy, probe);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     probe->result = curl_easy_perform(easy);
@@ -168,7 +169,7 @@ static void judge_list(struct doctor *doctor, const struct config *config,
     json_t *data = json_object_get(root, "data");
     if (json_is_array(data)) {
         doctor_add(doctor, DOCTOR_OK, probe->name, NULL, "%s answers%s", probe->provider->base_url,
-                   probe->provider->key ? " and takes the key" : "");
+                   probe->key->key ? " and takes the key" : "");
         judge_models(doctor, config, probe, data);
     } else {
         doctor_add(doctor, DOCTOR_WARN, probe->name, err_suggestion(ERR_BAD_ANSWER),
@@ -185,11 +186,11 @@ static void judge_status(struct doctor *doctor, const struct config *config,
         judge_list(doctor, config, probe);
     else if (probe->status == 401 || probe->status == 403)
         doctor_add(doctor, DOCTOR_FAIL, probe->name,
-                   probe->provider->key
+                   probe->key->key
                        ? err_suggestion(probe->status == 401 ? ERR_UNAUTHORIZED : ERR_FORBIDDEN)
                        : "Set `key` of the provider.",
                    "%s refuses %s (%ld)", url,
-                   probe->provider->key ? "the key" : "requests without a key", probe->status);
+                   probe->key->key ? "the key" : "requests without a key", probe->status);
     else if (probe->status == 404 || probe->status == 405)
         doctor_add(doctor, DOCTOR_WARN, probe->name,
                    "Check base_url: it ends with the version, as in https://api.x.ai/v1.",
@@ -218,11 +219,14 @@ static void judge_clock(struct doctor *doctor, const struct probe *probe)
                    off < 0 ? -off : off, off > 0 ? "ahead" : "behind");
 }
 
-void doctor_provider(struct doctor *doctor, const struct config *config,
-                     const struct config_provider *provider)
+static void try_key(struct doctor *doctor, const struct config *config,
+                    const struct config_provider *provider, const struct config_key *key)
 {
-    struct probe probe = {.provider = provider, .date = -1};
-    snprintf(probe.name, sizeof(probe.name), "%s", provider->name);
+    struct probe probe = {.provider = provider, .key = key, .date = -1};
+    if (provider->keys.len > 1)
+        snprintf(probe.name, sizeof(probe.name), "%s, key %s", provider->name, key->name);
+    else
+        snprintf(probe.name, sizeof(probe.name), "%s", provider->name);
     buf_init(&probe.url, 0);
     buf_init(&probe.body, ANSWER_BYTES);
     if (!provider_probe_path(&probe.url, provider))
@@ -237,4 +241,11 @@ void doctor_provider(struct doctor *doctor, const struct config *config,
     }
     buf_deinit(&probe.url);
     buf_deinit(&probe.body);
+}
+
+void doctor_provider(struct doctor *doctor, const struct config *config,
+                     const struct config_provider *provider)
+{
+    for (size_t i = 0; i < provider->keys.len; i++)
+        try_key(doctor, config, provider, &provider->keys.items[i]);
 }

@@ -64,6 +64,14 @@ static void tell_headers(const struct telling *telling, const struct config_pair
     }
 }
 
+static void tell_keys(const struct telling *telling, const struct config_provider *provider)
+{
+    if (provider->keys.len == 0)
+        tell_one(telling, provider->key); // config_finish did not come so far
+    for (size_t i = 0; i < provider->keys.len; i++)
+        tell_one(telling, provider->keys.items[i].key);
+}
+
 void config_secrets(const struct config *config, void (*tell)(void *context, const char *secret),
                     void *context)
 {
@@ -73,7 +81,7 @@ void config_secrets(const struct config *config, void (*tell)(void *context, con
     for (size_t i = 0; config->http.tokens && config->http.tokens[i]; i++)
         tell_one(&telling, config->http.tokens[i]);
     for (size_t i = 0; i < config->provider_count; i++)
-        tell_one(&telling, config->providers[i].key);
+        tell_keys(&telling, &config->providers[i]);
     tell_pairs(&telling, config->kafka.properties);
     for (size_t i = 0; i < config->tool_count; i++)
         tell_headers(&telling, config->tools[i].headers);

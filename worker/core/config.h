@@ -50,6 +50,7 @@ enum reasoning_parameter { REASONING_MODE, REASONING_EFFORT, REASONING_NONE };
 #define CONFIG_MEMBER_SECRETS(member)     char **member;
 #define CONFIG_MEMBER_PAIRS(member)       struct config_pair *member;
 #define CONFIG_MEMBER_COMMANDS(member)    struct config_command *member;
+#define CONFIG_MEMBER_KEYS(member)        struct config_keys member;
 #define CONFIG_MEMBER_LEVEL(member)       enum log_level member;
 #define CONFIG_MEMBER_ANSWER(member)      enum answer_mode member;
 #define CONFIG_MEMBER_LIMIT_FIELD(member) enum limit_field member;
@@ -94,10 +95,23 @@ struct config_retention {
 #include "core/config.def"
 };
 
-// `key` is NULL where the server is open; `key_name` is never NULL.
+// A key of a provider. Its limits are 0 where the models' own hold.
+struct config_key {
+#define KEY CONFIG_MEMBER
+#include "core/config.def"
+};
+
+struct config_keys {
+    struct config_key *items;
+    size_t len;
+};
+
+// `keys` has what calls go with: those of the file, or the one `key` under its `key_name`, or one
+// without a secret where the server is open. So there is always one.
 struct config_provider {
     char *name;
-    size_t index; // in struct config's providers
+    size_t index;     // in struct config's providers
+    size_t first_key; // the number of its first key among those of all providers
 #define PROVIDER CONFIG_MEMBER
 #include "core/config.def"
 };

@@ -314,10 +314,57 @@ static void trim_slashes(char *url)
         url[--len] = '\0';
 }
 
-static void check_provider(const struct check *check, struct config_provider *provider)
+static void say_key(const struct check *check, const struct config_key *key, const char *path,
+                    const char *fault)
 {
+    config_errors_add(check->errors, place_of(check, key, CONFIG_KEY, path), NULL, "%s", fault);
+}
+
+// Each key of the list with a name and a value of its own: one key twice is not twice the room.
+static void check_key_list(const struct check *check, const struct config_provider *provider)
+{
+    for (size_t i = 0; i < provider->keys.len; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct config_key *key = &provider->keys.items[i];
+            const struct config_key *other = &provider->keys.items[j];
+            struct buf fault OWN_BUF;
+            buf_init(&fault, 0);
+            buf_printf(&fault, "provider `%s` has ", provider->name);
+            if (key->name && other->name && strcmp(key->name, other->name) == 0) {
+                buf_printf(&fault, "two keys of the name `%s`", key->name);
+                say_key(check, key, "name", buf_str(&fault));
+            } else if (key->key && other->key && strcmp(key->key, other->key) == 0) {
+                buf_printf(&fault, "one and the same key as `%s` and `%s`",
+                           other->name ? other->name : "?", key->name ? key->name : "?");
+                say_key(check, key, "key", buf_str(&fault));
+            }
+        }
+}
+
+// `keys` as they are, or made of `key`.
+static void check_keys(const struct check *check, struct config_provider *provider)
+{
+    bool listed = is_set(check, provider, CONFIG_PROVIDER, "keys");
+    const char *lone = is_set(check, provider, CONFIG_PROVIDER, "key")        ? "key"
+                       : is_set(check, provider, CONFIG_PROVIDER, "key_name") ? "key_name"
+                                                                              : NULL;
+    if (listed && lone)
+        config_errors_add(check->errors, place_of(check, provider, CONFIG_PROVIDER, lone),
+                          "Keep `keys`, where each has its `name`; or `key` alone.",
+                          "`%s` of provider `%s` stands beside `keys`", lone, provider->name);
+    check_key_list(check, provider);
     if (provider->key_name == NULL)
         provider->key_name = own_strdup(provider->name);
+    if (provider->keys.len > 0)
+        return;
+    provider->keys = (struct config_keys){own_array(1, sizeof(struct config_key)), 1};
+    provider->keys.items[0].name = own_strdup(provider->key_name);
+    provider->keys.items[0].key = provider->key ? own_strdup(provider->key) : NULL;
+}
+
+static void check_provider(const struct check *check, struct config_provider *provider)
+{
+    check_keys(check, provider);
     const char *fault = provider->base_url ? base_url_fault(provider) : NULL;
     if (fault)
         config_errors_add(check->errors, place_of(check, provider, CONFIG_PROVIDER, "base_url"),
@@ -537,8 +584,11 @@ void config_finish(struct config *config, struct config_errors *errors)
     check_kafka(&check);
     check_http(&check);
     check_retry(&check);
-    for (size_t i = 0; i < config->provider_count; i++)
+    for (size_t i = 0, keys = 0; i < config->provider_count; i++) {
         check_provider(&check, &config->providers[i]);
+        config->providers[i].first_key = keys;
+        keys += config->providers[i].keys.len;
+    }
     for (size_t i = 0; i < config->model_count; i++)
         check_model(&check, &config->models[i]);
     check_default_route(&check);

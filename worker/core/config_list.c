@@ -135,6 +135,17 @@ static void commands_free(struct config_command *commands)
     free(commands);
 }
 
+static void keys_clear(struct config_keys *keys)
+{
+    size_t count;
+    const struct config_field *fields = config_fields(CONFIG_KEY, &count);
+    for (size_t i = 0; i < keys->len; i++)
+        for (size_t f = 0; f < count; f++)
+            config_clear(&keys->items[i], &fields[f]);
+    free(keys->items);
+    *keys = (struct config_keys){NULL, 0};
+}
+
 static void clear_pointer(void *member, enum config_kind kind)
 {
     void *held = *(void **)member;
@@ -164,6 +175,9 @@ void config_clear(void *object, const struct config_field *field)
     case CONFIG_PAIRS:
     case CONFIG_COMMANDS:
         clear_pointer(member, field->kind);
+        break;
+    case CONFIG_KEYS:
+        keys_clear(member);
         break;
     case CONFIG_INTEGER:
     case CONFIG_DURATION:

@@ -43,6 +43,8 @@ static json_t *text_schema(const struct config_field *field)
     return json_pack("{s:s, s:i, s:I}", "type", "string", "minLength", 1, "maxLength", most);
 }
 
+static json_t *section_schema(enum config_section section);
+
 static json_t *kind_schema(const struct config_field *field)
 {
     switch (field->kind) {
@@ -79,6 +81,9 @@ static json_t *kind_schema(const struct config_field *field)
     case CONFIG_COMMANDS:
         return json_pack("{s:s, s:{s:s, s:i, s:{s:s}}}", "type", "object", "additionalProperties",
                          "type", "array", "minItems", 1, "items", "type", "string");
+    case CONFIG_KEYS:
+        return json_pack("{s:s, s:i, s:I, s:o}", "type", "array", "minItems", 1, "maxItems",
+                         (json_int_t)field->max, "items", section_schema(CONFIG_KEY));
     case CONFIG_JSON:
         return json_pack("{s:s}", "type", "object");
     case CONFIG_SECRET:
@@ -92,7 +97,7 @@ static json_t *kind_schema(const struct config_field *field)
 static bool takes_reference(enum config_kind kind)
 {
     return kind != CONFIG_LIST && kind != CONFIG_SECRETS && kind != CONFIG_PAIRS &&
-           kind != CONFIG_COMMANDS && kind != CONFIG_JSON;
+           kind != CONFIG_COMMANDS && kind != CONFIG_KEYS && kind != CONFIG_JSON;
 }
 
 static json_t *default_of(const struct config_field *field)
@@ -303,6 +308,9 @@ static void takes(const struct config_field *field, struct buf *out)
     case CONFIG_COMMANDS:
         buf_add_str(out, "mapping of commands");
         break;
+    case CONFIG_KEYS:
+        buf_add_str(out, "list of mappings, see below");
+        break;
     case CONFIG_LATER:
         buf_add_str(out, "later");
         break;
@@ -356,6 +364,9 @@ void config_reference(struct buf *out)
                 "`10s`, `1h`, `30d`; sizes: `512MB`, `20GB`, `1GiB`.\n"
                 "`routes` maps names to lists of models: the first that can, the next when it "
                 "cannot; `default` is needed\nwhere there are several models.\n");
-    for (enum config_section i = CONFIG_ROOT; i < CONFIG_SECTION_COUNT; i++)
+    for (enum config_section i = CONFIG_ROOT; i < CONFIG_SECTION_COUNT; i++) {
         reference_section(i, out);
+        if (i == CONFIG_PROVIDER)
+            reference_section(CONFIG_KEY, out);
+    }
 }

@@ -102,6 +102,7 @@ static json_t *value_of(const void *object, const struct config_field *field)
     case CONFIG_LIMIT_FIELD:
     case CONFIG_REASONING:
         return enum_value(field, *(const unsigned *)member);
+    case CONFIG_KEYS: // shown one by one
     case CONFIG_LATER:
         break;
     }
@@ -127,6 +128,13 @@ static const char *source_of(const struct config *config, const struct config_fi
     return by_preset ? "retry.preset" : origin ? origin->from : "default";
 }
 
+// Whether the provider's keys stand in `keys`: its `key` says nothing then.
+static bool has_keys(const struct config *config, enum config_section section, const void *object)
+{
+    return section == CONFIG_PROVIDER &&
+           config_origin_of(config, object, config_field_find(section, "keys"));
+}
+
 // Optional keys that nobody set are left out, secrets are not.
 static void show_object(json_t *shown, const struct config *config, enum config_section section,
                         const void *object, const char *label)
@@ -136,13 +144,28 @@ static void show_object(json_t *shown, const struct config *config, enum config_
     for (size_t i = 0; i < count; i++) {
         const struct config_origin *origin = config_origin_of(config, object, &fields[i]);
         bool secret = fields[i].kind == CONFIG_SECRET || fields[i].kind == CONFIG_SECRETS;
-        if (fields[i].kind == CONFIG_LATER || (origin == NULL && !secret))
+        if (fields[i].kind == CONFIG_LATER || fields[i].kind == CONFIG_KEYS)
+            continue;
+        if (origin == NULL && (!secret || has_keys(config, section, object)))
             continue;
         struct buf key OWN_BUF;
         buf_init(&key, 0);
         buf_printf(&key, "%s%s%s", label, label[0] ? "." : "", fields[i].path);
         add_shown(shown, buf_str(&key), value_of(object, &fields[i]),
                   source_of(config, &fields[i], origin), origin ? origin->line : 0);
+    }
+}
+
+static void show_keys(json_t *shown, const struct config *config,
+                      const struct config_provider *provider)
+{
+    if (!has_keys(config, CONFIG_PROVIDER, provider))
+        return;
+    for (size_t i = 0; i < provider->keys.len; i++) {
+        struct buf label OWN_BUF;
+        buf_init(&label, 0);
+        buf_printf(&label, "providers.%s.keys.%s", provider->name, provider->keys.items[i].name);
+        show_object(shown, config, CONFIG_KEY, &provider->keys.items[i], buf_str(&label));
     }
 }
 
@@ -157,6 +180,8 @@ static void show_entries(json_t *shown, const struct config *config, enum config
         buf_init(&label, 0);
         buf_printf(&label, "%s.%s", info->key, *(char *const *)(const void *)entry);
         show_object(shown, config, section, entry, buf_str(&label));
+        if (section == CONFIG_PROVIDER)
+            show_keys(shown, config, &config->providers[i]);
     }
 }
 

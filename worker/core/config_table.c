@@ -27,6 +27,7 @@
 #define OFFSET_SECRETS(type, member)     offsetof(type, member)
 #define OFFSET_PAIRS(type, member)       offsetof(type, member)
 #define OFFSET_COMMANDS(type, member)    offsetof(type, member)
+#define OFFSET_KEYS(type, member)        offsetof(type, member)
 #define OFFSET_LEVEL(type, member)       offsetof(type, member)
 #define OFFSET_ANSWER(type, member)      offsetof(type, member)
 #define OFFSET_LIMIT_FIELD(type, member) offsetof(type, member)
@@ -46,6 +47,7 @@ static const struct config_field FIELDS[] = {
 #define RETRY(...)     FIELD(RETRY, struct config_retry, __VA_ARGS__)
 #define RETENTION(...) FIELD(RETENTION, struct config_retention, __VA_ARGS__)
 #define PROVIDER(...)  FIELD(PROVIDER, struct config_provider, __VA_ARGS__)
+#define KEY(...)       FIELD(KEY, struct config_key, __VA_ARGS__)
 #define MODEL(...)     FIELD(MODEL, struct config_model, __VA_ARGS__)
 #define AGENT(...)     FIELD(AGENT, struct config_agent, __VA_ARGS__)
 #define TOOL(...)      FIELD(TOOL, struct config_tool, __VA_ARGS__)
@@ -73,7 +75,7 @@ static const struct {
             sizeof(struct config_##one), help                                                      \
     }
 
-static const struct config_section_info SECTIONS[CONFIG_SECTION_COUNT] = {
+static const struct config_section_info SECTIONS[CONFIG_SECTION_COUNT + 1] = {
     [CONFIG_ROOT] = {"", false, 0, 0, sizeof(struct config), "The configuration of precis."},
     [CONFIG_KAFKA] = ONE(kafka, "Where jobs come from."),
     [CONFIG_HTTP] = ONE(http, "Health, metrics and summaries over HTTP."),
@@ -88,11 +90,13 @@ static const struct config_section_info SECTIONS[CONFIG_SECTION_COUNT] = {
     [CONFIG_AGENT] = MANY(agent, "Agents, by name."),
     [CONFIG_TOOL] = MANY(tool, "Tools for agents, by name."),
     [CONFIG_TENANT] = MANY(tenant, "Tenants, by name."),
+    [CONFIG_KEY] = {"providers.NAME.keys", true, 0, 0, sizeof(struct config_key),
+                    "The keys of a provider, where it has several."},
 };
 
 const struct config_section_info *config_section_info(enum config_section section)
 {
-    CHECK(section < CONFIG_SECTION_COUNT);
+    CHECK(section <= CONFIG_KEY);
     return &SECTIONS[section];
 }
 

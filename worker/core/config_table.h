@@ -24,7 +24,8 @@ enum config_section {
     CONFIG_AGENT,
     CONFIG_TOOL,
     CONFIG_TENANT,
-    CONFIG_SECTION_COUNT
+    CONFIG_SECTION_COUNT,
+    CONFIG_KEY = CONFIG_SECTION_COUNT // in a provider, not at the root
 };
 
 enum config_kind {
@@ -42,6 +43,7 @@ enum config_kind {
     CONFIG_SECRETS,
     CONFIG_PAIRS,
     CONFIG_COMMANDS,
+    CONFIG_KEYS,
     CONFIG_LEVEL,
     CONFIG_ANSWER,
     CONFIG_LIMIT_FIELD,

@@ -244,6 +244,7 @@ static void expect(const struct config_field *field, struct buf *why)
     case CONFIG_LIST:
     case CONFIG_PAIRS:
     case CONFIG_COMMANDS:
+    case CONFIG_KEYS:
     case CONFIG_LATER:
         buf_printf(why, "a text of 1 to %zu bytes without control characters", text_most(field));
         break;
@@ -385,6 +386,7 @@ static bool set_member(void *member, const struct config_field *field, const cha
     case CONFIG_SECRETS:
     case CONFIG_PAIRS:
     case CONFIG_COMMANDS:
+    case CONFIG_KEYS:
     case CONFIG_LATER:
         break;
     }

@@ -21,6 +21,14 @@ int64_t pace_wait_ms(const struct pace *pace, int64_t now_ms)
     return over_us < 0 ? 0 : over_us / 1000 + 1;
 }
 
+int64_t pace_room_us(const struct pace *pace, int64_t now_ms)
+{
+    if (pace->per_minute <= 0)
+        return INT64_MAX;
+    int64_t ahead_us = pace->ready_us - now_ms * 1000;
+    return pace->burst_ms * 1000 - (ahead_us > 0 ? ahead_us : 0);
+}
+
 void pace_take(struct pace *pace, int64_t amount, int64_t now_ms)
 {
     if (pace->per_minute <= 0)

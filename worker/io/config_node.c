@@ -331,6 +331,8 @@ static void read_value(const struct setting *setting, struct fy_node *node)
     case CONFIG_JSON:
         read_json(setting, node);
         break;
+    case CONFIG_KEYS: // config_yaml.c reads mappings
+        return;
     case CONFIG_TEXT:
     case CONFIG_WORD:
     case CONFIG_DECIMAL:
@@ -353,7 +355,8 @@ static void read_value(const struct setting *setting, struct fy_node *node)
 static bool is_scalar_kind(enum config_kind kind)
 {
     return kind != CONFIG_LIST && kind != CONFIG_SECRETS && kind != CONFIG_PAIRS &&
-           kind != CONFIG_COMMANDS && kind != CONFIG_JSON && kind != CONFIG_LATER;
+           kind != CONFIG_COMMANDS && kind != CONFIG_KEYS && kind != CONFIG_JSON &&
+           kind != CONFIG_LATER;
 }
 
 void config_read_field(const struct config_reader *reader, const struct config_target *target,

@@ -79,6 +79,52 @@ static void read_group(const struct config_reader *reader, const struct config_t
     }
 }
 
+static void read_defaults(const struct config_reader *reader, const struct config_target *target,
+                          struct config_place place)
+{
+    size_t count;
+    const struct config_field *fields = config_fields(target->section, &count);
+    for (size_t i = 0; i < count; i++)
+        config_read_default(reader, target, &fields[i], place);
+}
+
+// A list of mappings: the keys of a provider. `place` is the list's key.
+static void read_list(const struct config_reader *reader, const struct config_target *target,
+                      const struct config_field *field, struct fy_node *node,
+                      struct config_place place)
+{
+    struct config_keys *keys = config_member(target->object, field);
+    node = yaml_follow(reader->doc, node);
+    int count =
+        node && fy_node_get_type(node) == FYNT_SEQUENCE ? fy_node_sequence_item_count(node) : 0;
+    config_origin_add(reader->config, target->object, field, place, "file");
+    if (count < 1 || count > field->max) {
+        config_errors_add(reader->errors, place,
+                          "Write `keys: [{name: one, key: \"${env:ONE}\"}]`.",
+                          "`%s.%s` takes a list of 1 to %d mappings", target->label, field->path,
+                          (int)field->max);
+        return;
+    }
+    // The array is whole before the first entry is read: origins point into it.
+    *keys = (struct config_keys){own_array((size_t)count, sizeof(struct config_key)), 0};
+    void *state = NULL;
+    struct fy_node *item;
+    while ((item = fy_node_sequence_iterate(node, &state)) != NULL) {
+        struct buf label OWN_BUF;
+        buf_init(&label, 0);
+        buf_printf(&label, "%s.%s[%zu]", target->label, field->path, keys->len);
+        struct config_target entry = {CONFIG_KEY, &keys->items[keys->len++], buf_str(&label)};
+        item = yaml_follow(reader->doc, item);
+        if (item && fy_node_get_type(item) == FYNT_MAPPING) {
+            read_mapping(reader, &entry, "", item);
+            read_defaults(reader, &entry, place);
+        } else {
+            config_errors_add(reader->errors, yaml_place(item, place), NULL,
+                              "`%s` takes a mapping: {name, key, limits}", entry.label);
+        }
+    }
+}
+
 static void read_key(const struct config_reader *reader, const struct config_target *target,
                      const char *parent, const char *key, struct fy_node *value,
                      struct config_place place)
@@ -89,7 +135,9 @@ static void read_key(const struct config_reader *reader, const struct config_tar
     buf_printf(&path, "%s%s%s", parent, parent[0] ? "." : "", twin ? twin : key);
     const struct config_field *field = config_field_find(target->section, buf_str(&path));
     bool dotted = twin == NULL && strchr(key, '.') != NULL;
-    if (field && !dotted)
+    if (field && !dotted && field->kind == CONFIG_KEYS)
+        read_list(reader, target, field, value, place);
+    else if (field && !dotted)
         config_read_field(reader, target, field, value, place);
     else if (!dotted && config_is_group(target->section, buf_str(&path)))
         read_group(reader, target, buf_str(&path), value, place);
@@ -111,15 +159,6 @@ static void read_mapping(const struct config_reader *reader, const struct config
         else
             read_key(reader, target, parent, key, fy_node_pair_value(pair), place);
     }
-}
-
-static void read_defaults(const struct config_reader *reader, const struct config_target *target,
-                          struct config_place place)
-{
-    size_t count;
-    const struct config_field *fields = config_fields(target->section, &count);
-    for (size_t i = 0; i < count; i++)
-        config_read_default(reader, target, &fields[i], place);
 }
 
 // ------------------------------------------------------------------------------------- sections

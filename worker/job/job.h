@@ -239,8 +239,9 @@ struct job {
     struct summary summary;
     struct record_draft draft;
     enum step after_record; // where RECORD goes on to
-    bool forbidden;         // 403 came: fails at its next admission, if the key proves good
+    bool forbidden;         // 403 came: fails at its next admission, if its key proves good
     const struct config_model *slot_model; // while holds_slot
+    size_t key; // which of its provider's keys the last admission gave it
     int64_t reserved_tokens;
     bool holds_slot;      // the engine counts it as in flight for its model
     bool holds_extractor; // the engine counts it as under way at the extractor
