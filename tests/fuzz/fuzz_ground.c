@@ -19,7 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct buf clean OWN_BUF;
     buf_init(&clean, 0);
     FUZZ_CHECK(text_clean(&clean, source, source_len, NULL));
-    if (ground_find(buf_str(&clean), clean.len, quote, quote_len, &from, &to))
-        FUZZ_CHECK(from < to && to <= text_code_points(buf_str(&clean), clean.len));
+    struct ground *ground = ground_new(buf_str(&clean), clean.len);
+    size_t chars = text_code_points(buf_str(&clean), clean.len);
+    if (ground_find(ground, quote, quote_len, &from, &to))
+        FUZZ_CHECK(from < to && to <= chars);
+    if (clean.len && ground_find(ground, buf_str(&clean), clean.len, &from, &to))
+        FUZZ_CHECK(from < to && to <= chars);
+    ground_free(ground);
     return 0;
 }

@@ -1,255 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quote search over a normalised form.
 //
-// Source and quote are rewritten into a normal form and compared there. No map from the normal form
-// back to the source is kept, since it would be several times the source: once the place in the
-// normal form is known, the source is rewritten a second time up to that place, counting.
+// Source and quote are rewritten into a normal form and compared there. Forms of the source are
+// made when a quote first needs them and kept for the next: one with the white space as single
+// spaces, one where the furniture of pages is blanked too, and the tight one without white space.
+// No map from a form back to the source is kept, since it would be several times the source: the
+// state of the rewriting is marked every few thousand bytes, and repeated from there, counting.
 #include "core/ground.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include <utf8proc.h>
-
 #include "base/buf.h"
+#include "base/own.h"
+#include "core/ground_inner.h"
 #include "core/text.h"
 #include "core/visible.h"
 
-// A walk over a text that hands out pieces of its normal form.
-struct walk {
-    const char *text;
-    size_t len;
-    size_t at, cp;         // the next byte and its number in code points
-    uint32_t before;       // the last character handed out, 0 at the start and after white space
-    uint32_t last;         // likewise, but white space keeps it
-    char piece[40];        // the piece handed out last
-    size_t piece_len;      // in bytes
-    size_t from_cp, to_cp; // where it came from
+#define MARK_BYTES 4096 // of a form between two marks
+#define TIGHT_BYTES                                                                                \
+    12 // shorter quotes are not compared in the tight form, where words run together
+
+struct mark {
+    struct ground_walk walk;
+    size_t at; // of the form
 };
 
-static struct walk walk_of(const char *text, size_t len)
+struct form {
+    bool made;
+    struct buf text;
+    struct mark *marks;
+    size_t mark_count;
+    const char *source; // what was rewritten
+    size_t len;
+    bool tight;
+};
+
+struct ground {
+    const char *source;
+    size_t len;
+    bool looked; // for furniture
+    struct buf blanked;
+    struct form spaced, paged, tight;
+};
+
+struct ground *ground_new(const char *source, size_t len)
 {
-    return (struct walk){.text = text, .len = len};
+    struct ground *ground = own_alloc(sizeof(*ground));
+    ground->source = source;
+    ground->len = len;
+    return ground;
 }
 
-static bool in_range(uint32_t c, uint32_t low, uint32_t high)
+static void form_deinit(struct form *form)
 {
-    return c >= low && c <= high;
+    buf_deinit(&form->text);
+    free(form->marks);
 }
 
-static bool is_space(uint32_t c)
+void ground_free(struct ground *ground)
 {
-    if (c < 0x80)
-        return c == ' ' || in_range(c, '\t', '\r');
-    return c == 0x85 || c == 0xA0 || c == 0x1680 || in_range(c, 0x2000, 0x200A) || c == 0x2028 ||
-           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    if (!ground)
+        return;
+    buf_deinit(&ground->blanked);
+    form_deinit(&ground->spaced);
+    form_deinit(&ground->paged);
+    form_deinit(&ground->tight);
+    free(ground);
 }
 
-// Scripts written without spaces between words; Hangul is not one of them.
-static bool is_unspaced(uint32_t c)
+// ------------------------------------------------------------------------------------- forms
+
+static void add_mark(struct form *form, const struct ground_walk *walk)
 {
-    return in_range(c, 0x2E80, 0x9FFF) || in_range(c, 0xF900, 0xFAFF) ||
-           in_range(c, 0xFF00, 0xFFEF) || in_range(c, 0x20000, 0x3FFFF);
+    if (form->mark_count % 64 == 0)
+        form->marks = own_grow(form->marks, form->mark_count + 64, sizeof(struct mark));
+    form->marks[form->mark_count++] = (struct mark){*walk, form->text.len};
 }
 
-static bool is_letter(uint32_t c)
+// Rewrites all of it.
+static void make_form(struct form *form, const char *source, size_t len, bool tight)
 {
-    if (c < 0x80)
-        return in_range(c | 0x20, 'a', 'z');
-    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-    return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_MC;
-}
-
-static bool is_hyphen(uint32_t c)
-{
-    return c == '-' || c == 0x2010 || c == 0x2011;
-}
-
-static bool is_dash(uint32_t c)
-{
-    return in_range(c, 0x2012, 0x2015) || c == 0x2212 || c == 0xFE58 || c == 0xFE63 || c == 0xFF0D;
-}
-
-static bool is_quotation_mark(uint32_t c)
-{
-    if (c < 0x80)
-        return c == '"' || c == '\'' || c == '`';
-    return c == 0xAB || c == 0xB4 || c == 0xBB || in_range(c, 0x2018, 0x201F) || c == 0x2032 ||
-           c == 0x2033 || c == 0x2039 || c == 0x203A || in_range(c, 0x300C, 0x300F) ||
-           in_range(c, 0x301D, 0x301F) || c == 0xFF02 || c == 0xFF07;
-}
-
-static bool is_ignored(uint32_t c)
-{
-    return c == 0xAD || c == 0x200C || c == 0x200D || in_range(c, 0xFE00, 0xFE0F) ||
-           visible_is_hidden(c);
-}
-
-// The character at the walk's place (0 at the end), without moving.
-static uint32_t walk_peek(const struct walk *walk, size_t *out_bytes)
-{
-    *out_bytes = 0;
-    if (walk->at >= walk->len)
-        return 0;
-    return visible_decode(walk->text + walk->at, walk->len - walk->at, out_bytes);
-}
-
-static void walk_skip(struct walk *walk, size_t bytes)
-{
-    walk->at += bytes;
-    walk->cp++;
-}
-
-// Moves over white space and ignored characters; whether a line end was among them.
-static bool walk_skip_space(struct walk *walk)
-{
-    bool line_end = false;
-    size_t bytes;
-    for (uint32_t c = walk_peek(walk, &bytes); bytes && (is_space(c) || is_ignored(c));
-         c = walk_peek(walk, &bytes)) {
-        line_end |= c == '\n' || c == '\r' || c == '\f' || c == 0x2028;
-        walk_skip(walk, bytes);
-    }
-    return line_end;
-}
-
-// Behind a hyphen: does the word go on, possibly in the next line? Moves to its rest if so.
-static bool walk_word_goes_on(struct walk *walk)
-{
-    struct walk ahead = *walk;
-    size_t bytes;
-    uint32_t next = walk_peek(&ahead, &bytes);
-    bool gap = bytes && (is_space(next) || is_ignored(next));
-    if (gap && !walk_skip_space(&ahead))
-        return false;
-    if (!is_letter(walk_peek(&ahead, &bytes)))
-        return false;
-    *walk = ahead;
-    return true;
-}
-
-static void walk_hand_out(struct walk *walk, const char *piece, size_t len)
-{
-    memcpy(walk->piece, piece, len);
-    walk->piece_len = len;
-    walk->to_cp = walk->cp;
-}
-
-// White space: one space, or nothing at either end and beside unspaced characters.
-static bool walk_space(struct walk *walk)
-{
-    size_t bytes;
-    walk_skip_space(walk);
-    uint32_t next = walk_peek(walk, &bytes);
-    uint32_t last = walk->last;
-    walk->before = 0;
-    if (!bytes || !last || is_unspaced(last) || is_unspaced(next))
-        return false;
-    walk_hand_out(walk, " ", 1);
-    return true;
-}
-
-// Everything else beyond ASCII: decomposed, and by compatibility too (ligatures, full-width forms)
-// except for figures, where "10²" must not become "102".
-static void walk_other(struct walk *walk, uint32_t c, const char *bytes, size_t len)
-{
-    utf8proc_int32_t parts[18];
-    int boundary = UTF8PROC_BOUNDCLASS_START;
-    unsigned options = UTF8PROC_DECOMPOSE;
-    if (utf8proc_category((utf8proc_int32_t)c) != UTF8PROC_CATEGORY_NO)
-        options |= UTF8PROC_COMPAT;
-    utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)c, parts, 18,
-                                                     (utf8proc_option_t)options, &boundary);
-    size_t used = 0;
-    for (utf8proc_ssize_t i = 0; i < count && count <= 18 && used + 4 <= sizeof(walk->piece); i++)
-        used += (size_t)utf8proc_encode_char(parts[i], (utf8proc_uint8_t *)walk->piece + used);
-    walk->piece_len = used;
-    walk->to_cp = walk->cp;
-    if (used == 0)
-        walk_hand_out(walk, bytes, len);
-}
-
-// One step: true when a piece was handed out, false when the characters count for nothing.
-static bool walk_character(struct walk *walk, uint32_t c, size_t bytes)
-{
-    const char *text = walk->text + walk->at;
-    walk_skip(walk, bytes);
-    if (is_ignored(c))
-        return false;
-    if (is_hyphen(c) && is_letter(walk->before) && walk_word_goes_on(walk))
-        return false;
-    walk->before = c;
-    walk->last = c;
-    if (is_quotation_mark(c))
-        walk_hand_out(walk, "'", 1);
-    else if (is_hyphen(c) || is_dash(c))
-        walk_hand_out(walk, "-", 1);
-    else if (c < 0x80 || c == 0xFFFD)
-        walk_hand_out(walk, text, bytes);
-    else
-        walk_other(walk, c, text, bytes);
-    return true;
-}
-
-// The next piece of the normal form; false at the end.
-static bool walk_next(struct walk *walk)
-{
+    form->made = true;
+    form->source = source;
+    form->len = len;
+    form->tight = tight;
+    struct ground_walk walk = ground_walk_of(source, len, tight);
     for (;;) {
-        size_t bytes;
-        uint32_t c = walk_peek(walk, &bytes);
-        if (!bytes)
-            return false;
-        walk->from_cp = walk->cp;
-        if (is_space(c) ? walk_space(walk) : walk_character(walk, c, bytes))
-            return true;
-    }
-}
-
-// ASCII that stands for itself in the normal form, whatever is beside it.
-static bool is_plain(char c)
-{
-    return c > ' ' && c < 0x7f && c != '-' && c != '\'' && c != '"' && c != '`';
-}
-
-// The bytes from the walk's place on that are their own normal form: plain characters, with single
-// spaces between them. Most of a text; the walk costs fifteen times as much.
-static size_t plain_run(const struct walk *walk)
-{
-    const char *text = walk->text;
-    size_t at = walk->at;
-    while (at < walk->len) {
-        if (is_plain(text[at]))
-            at++;
-        else if (text[at] == ' ' && at > walk->at && at + 1 < walk->len && is_plain(text[at + 1]))
-            at += 2;
-        else
-            break;
-    }
-    return at - walk->at;
-}
-
-static void walk_run(struct walk *walk, size_t run)
-{
-    walk->at += run;
-    walk->cp += run;
-    walk->before = walk->last = (unsigned char)walk->text[walk->at - 1];
-}
-
-static void normalise(struct buf *out, const char *text, size_t len)
-{
-    struct walk walk = walk_of(text, len);
-    for (;;) {
-        size_t run = plain_run(&walk);
+        if (form->text.len >= form->mark_count * MARK_BYTES)
+            add_mark(form, &walk);
+        size_t run = ground_walk_plain(&walk);
         if (run) {
-            buf_add(out, walk.text + walk.at, run);
-            walk_run(&walk, run);
-        } else if (walk_next(&walk)) {
-            buf_add(out, walk.piece, walk.piece_len);
+            run = run < MARK_BYTES ? run : MARK_BYTES;
+            while (walk.text[walk.at + run - 1] == ' ')
+                run--;
+            buf_add(&form->text, walk.text + walk.at, run);
+            ground_walk_run(&walk, run);
+        } else if (ground_walk_next(&walk)) {
+            buf_add(&form->text, walk.piece, walk.piece_len);
         } else {
             return;
         }
     }
 }
+
+// The code points of the source whose normal form lies at [from, to) of the whole normal form.
+static void locate(const struct form *form, size_t from, size_t to, size_t *out_from_cp,
+                   size_t *out_to_cp)
+{
+    size_t mark = 0;
+    for (size_t step = form->mark_count; step; step /= 2)
+        while (mark + step < form->mark_count && form->marks[mark + step].at <= from)
+            mark += step;
+    struct ground_walk walk = form->marks[mark].walk;
+    size_t at = form->marks[mark].at, from_cp = 0, to_cp = 0;
+    bool begun = false;
+    while (at < to) {
+        size_t run = ground_walk_plain(&walk);
+        if (run && at + run <= from) {
+            at += run;
+            ground_walk_run(&walk, run);
+            continue;
+        }
+        if (!ground_walk_next(&walk))
+            break;
+        at += walk.piece_len;
+        if (!begun && at > from) {
+            begun = true;
+            from_cp = walk.from_cp;
+        }
+        to_cp = walk.to_cp;
+    }
+    *out_from_cp = from_cp;
+    *out_to_cp = to_cp;
+}
+
+// ------------------------------------------------------------------------------------- search
 
 static bool is_ellipsis(const char *text, size_t len)
 {
@@ -278,39 +165,12 @@ static void trim(const char **text, size_t *len)
     *len = (size_t)(to - from);
 }
 
-// The code points of the source whose normal form lies at [from, to) of the whole normal form.
-static void locate(const char *source, size_t len, size_t from, size_t to, size_t *out_from_cp,
-                   size_t *out_to_cp)
-{
-    struct walk walk = walk_of(source, len);
-    size_t at = 0, from_cp = 0, to_cp = 0;
-    bool begun = false;
-    while (at < to) {
-        size_t run = plain_run(&walk);
-        if (run && at + run <= from) {
-            at += run;
-            walk_run(&walk, run);
-            continue;
-        }
-        if (!walk_next(&walk))
-            break;
-        at += walk.piece_len;
-        if (!begun && at > from) {
-            begun = true;
-            from_cp = walk.from_cp;
-        }
-        to_cp = walk.to_cp;
-    }
-    *out_from_cp = from_cp;
-    *out_to_cp = to_cp;
-}
-
 // As it stands; with the other case of its first letter, which a model sets at the beginning of a
 // sentence; each also without a closing mark that the model has added. The length found is set.
 static const char *search(const struct buf *hay, char *needle, size_t *len)
 {
     size_t full = *len;
-    bool letter = is_letter((unsigned char)*needle) && (unsigned char)*needle < 0x80;
+    bool letter = ground_is_letter((unsigned char)*needle) && (unsigned char)*needle < 0x80;
     for (int flip = 0; flip <= letter; flip++) {
         if (flip)
             *needle = (char)(*needle ^ 0x20);
@@ -328,8 +188,8 @@ static const char *search(const struct buf *hay, char *needle, size_t *len)
 // Whether a quote begins or ends with a character that the trimming would leave.
 static bool is_kept_at_edge(uint32_t c)
 {
-    return c != '.' && c != 0x2026 && c != 0xFFFD && !is_space(c) && !is_quotation_mark(c) &&
-           !is_ignored(c);
+    return c != '.' && c != 0x2026 && c != 0xFFFD && !ground_is_space(c) &&
+           !ground_is_quotation_mark(c) && !ground_is_ignored(c);
 }
 
 // The common case, and the cheap one: the quote stands in the source byte for byte.
@@ -350,25 +210,50 @@ static bool find_verbatim(const char *source, size_t len, const char *quote, siz
     return true;
 }
 
-bool ground_find(const char *source, size_t len, const char *quote, size_t qlen,
-                 size_t *out_from_cp, size_t *out_to_cp)
+static bool find_in_form(const struct form *form, const char *quote, size_t qlen,
+                         size_t *out_from_cp, size_t *out_to_cp)
 {
-    if (find_verbatim(source, len, quote, qlen, out_from_cp, out_to_cp))
+    struct form needle = {.made = false};
+    make_form(&needle, quote, qlen, form->tight);
+    const char *text = buf_str(&needle.text);
+    size_t len = needle.text.len;
+    trim(&text, &len);
+    const char *place = NULL;
+    if (len >= (form->tight ? TIGHT_BYTES : 1) && form->text.len)
+        place = search(&form->text, needle.text.data + (text - needle.text.data), &len);
+    if (place) {
+        size_t from = (size_t)(place - form->text.data);
+        locate(form, from, from + len, out_from_cp, out_to_cp);
+    }
+    form_deinit(&needle);
+    return place != NULL;
+}
+
+// The source without the furniture of its pages; NULL where there is none.
+static const struct buf *blanked(struct ground *ground)
+{
+    if (!ground->looked)
+        ground_blank_furniture(&ground->blanked, ground->source, ground->len);
+    ground->looked = true;
+    return ground->blanked.len ? &ground->blanked : NULL;
+}
+
+bool ground_find(struct ground *ground, const char *quote, size_t qlen, size_t *out_from_cp,
+                 size_t *out_to_cp)
+{
+    if (find_verbatim(ground->source, ground->len, quote, qlen, out_from_cp, out_to_cp))
         return true;
-    struct buf hay OWN_BUF, needle OWN_BUF;
-    buf_init(&hay, 0);
-    buf_init(&needle, 0);
-    normalise(&needle, quote, qlen);
-    const char *text = buf_str(&needle);
-    size_t text_len = needle.len;
-    trim(&text, &text_len);
-    if (!text_len)
-        return false;
-    normalise(&hay, source, len);
-    const char *place = search(&hay, needle.data + (text - needle.data), &text_len);
-    if (!place)
-        return false;
-    size_t from = (size_t)(place - hay.data);
-    locate(source, len, from, from + text_len, out_from_cp, out_to_cp);
-    return true;
+    if (!ground->spaced.made)
+        make_form(&ground->spaced, ground->source, ground->len, false);
+    if (find_in_form(&ground->spaced, quote, qlen, out_from_cp, out_to_cp))
+        return true;
+    const struct buf *paged = blanked(ground);
+    if (paged && !ground->paged.made)
+        make_form(&ground->paged, paged->data, paged->len, false);
+    if (paged && find_in_form(&ground->paged, quote, qlen, out_from_cp, out_to_cp))
+        return true;
+    if (!ground->tight.made)
+        make_form(&ground->tight, paged ? paged->data : ground->source,
+                  paged ? paged->len : ground->len, true);
+    return find_in_form(&ground->tight, quote, qlen, out_from_cp, out_to_cp);
 }

@@ -50,12 +50,12 @@ static void warn_of_more(struct record_draft *draft, size_t found, const char *w
 
 // ------------------------------------------------------------------------------------- quotes
 
-static void find_quote(const struct job *job, struct citation_row *row, const char *quote)
+static void find_quote(struct ground *ground, struct citation_row *row, const char *quote)
 {
     row->quote = quote;
     row->from = row->to = -1;
     size_t from, to;
-    if (ground_find(job->text, job->text_len, quote, strlen(quote), &from, &to)) {
+    if (ground_find(ground, quote, strlen(quote), &from, &to)) {
         row->found = true;
         row->from = (int64_t)from;
         row->to = (int64_t)to;
@@ -68,6 +68,7 @@ static void cite(struct job *job, struct summary_row *row)
     bool leaves = summary->output_json != NULL;
     size_t count = leaves ? summary->quote_count : summary->point_count;
     struct citation_row *rows = own_array(count, sizeof(*rows));
+    struct ground *ground = ground_new(job->text, job->text_len);
     size_t used = 0;
     for (size_t i = 0; summary->quotes && i < count; i++) {
         if (!summary->quotes[i] || !summary->quotes[i][0])
@@ -75,8 +76,9 @@ static void cite(struct job *job, struct summary_row *row)
         struct citation_row *citation = &rows[used++];
         *citation = (struct citation_row){.point = leaves ? 0 : (int32_t)i + 1,
                                           .path = leaves ? summary->quote_paths[i] : NULL};
-        find_quote(job, citation, summary->quotes[i]);
+        find_quote(ground, citation, summary->quotes[i]);
     }
+    ground_free(ground);
     job->draft.citations = rows;
     row->citations = rows;
     row->citation_count = used;
