@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import termios
@@ -321,14 +322,16 @@ def test_status(story):
     assert "Batch default/deals is sealed" in text
     assert "6 jobs: 2 done, 2 failed, 1 waiting, 1 queued" in text
     assert "half within 1.4 s, 95 % within 1.4 s; first token: half within 350 ms" in text
-    assert "Cost       $0.011250000003, and up to $0.005000000001 more in calls in doubt" in text
-    assert "1 waits for room in the tokens per minute" in text
+    assert "Cost     $0.011250000003, and up to $0.005000000001 more in calls in doubt" in text
+    assert "Waiting  1 waits for room in the tokens per minute" in text
+    assert "Failed   1 http_400: Do better." in text and "1 in_doubt: Do better." in text
     assert "left" in text and "\x1b" not in text
 
     one = story.json("status", "deals", "--tenant", "default")
     assert (one["total"], one["done"], one["failed"], one["queued"]) == (6, 2, 2, 1)
     assert one["cost_usd"] == "0.011250000003" and one["p50_ttft_ms"] == 350
     assert [row["waiting_for"] for row in one["waiting_for"]] == ["tokens"]
+    assert {row["error_code"]: row["jobs"] for row in one["failed_by_code"]} == {"http_400": 1, "in_doubt": 1}
 
     text = story.run("status").stdout
     lines = text.splitlines()
@@ -336,24 +339,27 @@ def test_status(story):
     assert {line.split()[0] for line in lines[1:3]} == {"deals", "acme/deals"}
     assert "1 worker is live" in text
     assert [row["tenant"] for row in story.json("status", "--tenant", "acme")] == ["acme"]
-    assert "--watch needs a terminal" in story.run("status", "--watch", check=False).stderr
+    assert "--watch needs a batch, or a terminal" in story.run("status", "--watch", check=False).stderr
+    for words in (["--interval", "1"], ["--watch", "--json"], ["--watch", "--interval", "0"], ["--watch", "--interval", "x"]):
+        assert story.run("status", "default/deals", *words, check=False).returncode == 2
 
 
-def on_a_terminal(precis, *words, env=None):
+def on_a_terminal(precis, *words, env=None, interrupts=1):
     """What a command shows on a terminal of 80 columns, which it leaves by Ctrl-C if it does not end by itself."""
+    interrupted = 0
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     argv = [str(precis.program()), words[0], "--config", str(precis.config_path), *words[1:]]
     with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=precis.env(TERM="xterm", **(env or {})),
                           cwd=precis.folder) as process:
         os.close(slave)
-        text, left = b"", False
+        text = b""
         try:
             while piece := os.read(master, 65536):
                 text += piece
-                if text.count(b"\x1b[2J") >= 2 and not left:  # once: a second one finds no handler any more
+                while text.count(b"\x1b[H") >= 2 and interrupted < interrupts:  # a second look
+                    interrupted += 1
                     process.send_signal(signal.SIGINT)
-                    left = True
         except OSError:  # the other end is closed
             pass
         os.close(master)
@@ -366,10 +372,36 @@ def test_a_terminal_gets_colour(story):
     text, code = on_a_terminal(story, "status", "default/deals", env={"NO_COLOR": "1"})
     assert code == 0 and "\x1b" not in text
     text, code = on_a_terminal(story, "status", "default/deals", "--watch")
-    assert code == 130 and text.count("Batch default/deals") >= 1
+    assert code == 130
+    # On the other screen, without a cursor, each look over the one before; at the end all is as it was.
+    begin, end = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+    assert text.startswith(begin + "\x1b[H") and text.count(begin) == text.count(end) == 1
+    assert "\x1b[2J" not in text
+    looks, last = text.split(end)
+    for look in looks.removeprefix(begin).split("\x1b[H")[1:]:
+        assert "Batch default/deals" in look and look.endswith("\x1b[J")
+        lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in look.split("\x1b[K\n")]
+        assert len(lines) <= 24 and max(len(line) for line in lines) <= 80
+    assert last.replace("^C", "").lstrip().startswith("\x1b[1mBatch default/deals") and "Cost" in last
     text, code = on_a_terminal(story, "results", "acme/deals", env={"NO_COLOR": "1"})
     assert code == 0
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_a_watch_in_a_file(story, case_dir):
+    watching = Process("watch", [story.program(), "status", "default/deals", "--watch", "--interval", "0.1", "--config",
+                                 story.config_path], case_dir, story.env())
+    wait_until("three looks", lambda: watching.out().count("\n") >= 3)
+    line = watching.out().splitlines()[1]
+    assert re.match(r"\d\d:\d\d:\d\d UTC  6 jobs: 2 done, 2 failed, 1 waiting, 1 queued; [0-9.]+ jobs a minute; \$0\.01125",
+                    line), line
+    with story.session() as session:  # the two that had not ended end
+        session.execute("""update precis_data.batches set sealed_total = 5 where tenant = 'default';
+            insert into precis_data.outcomes (tenant, batch, id, revision, job_no, state, epoch, worker_id)
+            select tenant, batch, id, revision, job_no, 'done', 1, 1 from precis_data.jobs where id = 'waits.txt'""")
+    assert watching.wait() == 3  # with failed jobs
+    assert "5 jobs: 3 done, 2 failed; $0.01125" in watching.out().splitlines()[-1] and "\x1b" not in watching.out()
+    assert story.run("status", "acme/deals", "--watch", check=False).returncode == 0
 
 
 def test_names_of_batches(story):
@@ -407,16 +439,23 @@ def test_results(story, case_dir):
     assert story.json("results", "default/deals") == lines
 
     rows = list(csv.DictReader(io.StringIO(results("--format", "csv"))))
-    assert rows[0]["summary"] == "'=HYPERLINK(\"x\") <b>[2J, \"q\""
-    assert rows[1]["key_points"] == "The fee is 10 dollars.\n付款一万元。"
-    assert rows[1]["cost_usd"] == "0.003750000001" and json.loads(rows[1]["labels"]) == {"team": "legal"}
+    assert [(row["job_id"], row["state"], row["error_code"]) for row in rows] == [
+        ("bad.txt", "failed", "http_400"), ("doubt.txt", "failed", "in_doubt"), ("evil.txt", "done", ""),
+        ("good.txt", "done", "")]
+    assert rows[2]["summary"] == "'=HYPERLINK(\"x\") <b>[2J, \"q\""
+    assert rows[3]["key_points"] == "The fee is 10 dollars.\n付款一万元。"
+    assert rows[3]["cost_usd"] == "0.003750000001" and json.loads(rows[3]["labels"]) == {"team": "legal"}
+    assert [row["job_id"] for row in csv.DictReader(io.StringIO(results("--format", "csv", "--failed")))] == [
+        "bad.txt", "doubt.txt"]
+    assert results("--format", "csv", "--bom").startswith("\ufefftenant,batch,")
+    assert story.run("results", "default/deals", "--bom", check=False).returncode == 2
 
     markdown = results("--format", "markdown")
-    assert "## good.txt" in markdown and "- The fee is 10 dollars.\n  > “fee is 10”" in markdown
-    assert "\\<b\\>" in markdown and "\x1b" not in markdown
+    assert "## good.txt" in markdown and "- The fee is 10 dollars.\n  > “fee is 10” (characters 4 to 13)" in markdown
+    assert "\\<b\\>" in markdown and "\x1b" not in markdown and "**failed, http\\_400**" in markdown
 
     page = results("--format", "html")
-    assert "<b>" not in page and "&#60;b&#62;" in page and "<script" not in page
+    assert "<b>\x1b" not in page and "&#60;b&#62;" in page and page.count("<script") == 1
 
     assert results("--out", case_dir / "out.csv", "--format", "csv") == ""
     assert (case_dir / "out.csv").read_text(encoding="utf-8") == results("--format", "csv")

@@ -8,6 +8,9 @@
 
 // From now on INT and TERM only set the flag; a second one ends the process as usual.
 void interrupt_watch(void);
+// What such a second one writes to stdout before the end: to leave a terminal as it was. NULL:
+// nothing.
+void interrupt_leave_with(const char *text);
 bool interrupt_came(void);
 // Sleeps, or until the signal comes.
 void interrupt_sleep_ms(int64_t ms);

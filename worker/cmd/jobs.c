@@ -17,18 +17,32 @@
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX     1000000
 
-static const char jobs_sql[] =
-    "select tenant, batch, job_id, revision, kind, state, waiting_for, earliest_start_at, priority,"
-    " deadline, attempts, error_code, error, suggestion, labels, submitted_at, started_at,"
-    " finished_at, worker, kafka_topic, kafka_partition, kafka_offset, cost_usd::text"
-    " from precis.jobs where tenant = coalesce($1, tenant) and batch = coalesce($2, batch)"
-    " and state = coalesce($3, state) and ($4::text is null or error_code = $4"
-    "  or waiting_for = $4)"
-    " order by submitted_at desc nulls last, tenant, batch, job_id, revision desc limit $5::bigint";
+#define COLUMNS                                                                                    \
+    "select v.tenant, v.batch, v.job_id, v.revision, v.kind, v.state, v.waiting_for,"              \
+    " v.earliest_start_at, v.priority, v.deadline, v.attempts, v.error_code, v.error,"             \
+    " v.suggestion, v.labels, v.submitted_at, v.started_at, v.finished_at, v.worker,"              \
+    " v.kafka_topic, v.kafka_partition, v.kafka_offset, v.cost_usd::text"
+
+// $1 tenant, $2 batch, $3 limit. The names first, by an index; then only those jobs are looked at.
+static const char newest_sql[] = COLUMNS
+    " from (select r.tenant, r.batch, r.job_id, r.revision, r.job_no from precis.requests r"
+    "  where ($1::text is null or r.tenant = $1) and ($2::text is null or r.batch = $2)"
+    "  order by r.job_no desc nulls first limit $3::bigint) p"
+    " cross join lateral (select * from precis.jobs j where j.tenant = p.tenant"
+    "  and j.batch = p.batch and j.job_id = p.job_id and j.revision = p.revision offset 0) v"
+    " order by p.job_no desc nulls first";
+
+// $4 state, $5 error code or reason.
+static const char chosen_sql[] =
+    COLUMNS " from precis.jobs v where ($1::text is null or v.tenant = $1)"
+            " and ($2::text is null or v.batch = $2) and v.state = coalesce($4, v.state)"
+            " and ($5::text is null or v.error_code = $5 or v.waiting_for = $5)"
+            " order by v.submitted_at desc nulls last, v.tenant, v.batch, v.job_id, v.revision desc"
+            " limit $3::bigint";
 
 static const struct table_column columns[] = {
-    {"JOB", TABLE_LEFT},    {"STATE", TABLE_LEFT}, {"SUBMITTED (UTC)", TABLE_LEFT},
-    {"TRIES", TABLE_RIGHT}, {"COST", TABLE_RIGHT}, {"WHY", TABLE_WRAP},
+    {"JOB", TABLE_FOLD},    {"STATE", TABLE_LEFT}, {"SUBMITTED (UTC)", TABLE_LEFT},
+    {"CALLS", TABLE_RIGHT}, {"COST", TABLE_MONEY}, {"WHY", TABLE_WRAP},
     {NULL, TABLE_LEFT},
 };
 
@@ -142,10 +156,11 @@ static int ask_jobs(struct invocation *invocation, const char *state, size_t lim
     char rows[24];
     bool json = invocation_json(invocation);
     snprintf(rows, sizeof(rows), "%zu", json ? limit : limit + 1);
-    struct ask ask = {jobs_sql,
+    const char *cause = invocation_value(invocation, "code");
+    struct ask ask = {state || cause ? chosen_sql : newest_sql,
                       {name.batch ? name.tenant : invocation_value(invocation, "tenant"),
-                       name.batch, state, invocation_value(invocation, "code"), rows},
-                      5};
+                       name.batch, rows, state, cause},
+                      state || cause ? 5 : 3};
     code = json ? ask_print_json(invocation, &ask, stdout) : show(invocation, &ask, limit);
     batch_name_deinit(&name);
     return code;
@@ -173,8 +188,8 @@ const struct command command_jobs = {
     .name = "jobs",
     .summary = "List jobs, the newest first",
     .details =
-        "All revisions are listed. Jobs that no worker has read yet are not: `precis status`\n"
-        "counts them as queued.",
+        "The newest is the one that a worker took up last. All revisions are listed. Jobs that no\n"
+        "worker has read yet are not: `precis status` counts them as queued.",
     .options = options,
     .prints_data = true,
     .run = run,

@@ -12,31 +12,6 @@
 #include "cmd/results_write.h"
 #include "cmd/screen.h"
 
-// $3: all revisions, not only the newest of each job.
-static const char summaries_sql[] =
-    "select s.tenant, s.batch, s.job_id, s.revision, 'done' as state, s.labels, s.summary,"
-    " s.key_points, s.output, s.warnings, s.document_name, s.document_uri, s.document_sha256,"
-    " s.language, s.model, s.response_model, s.prompt_version, s.cached_from, s.input_tokens,"
-    " s.output_tokens, s.cost_usd::text, s.finished_at,"
-    " coalesce((select json_agg(json_build_object('point', c.point, 'path', c.path, 'quote',"
-    "  c.quote, 'found', c.found, 'page', c.page, 'char_start', c.char_start, 'char_end',"
-    "  c.char_end) order by c.point, c.path, c.char_start) from precis.citations c"
-    "  where c.tenant = s.tenant and c.batch = s.batch and c.job_id = s.job_id"
-    "   and c.revision = s.revision), '[]') as citations"
-    " from precis.summaries s where s.tenant = $1 and s.batch = $2"
-    " and ($3::boolean or not exists (select from precis.jobs n where n.tenant = s.tenant"
-    "  and n.batch = s.batch and n.job_id = s.job_id and n.revision > s.revision))"
-    " order by s.job_id, s.revision";
-
-static const char failed_sql[] =
-    "select j.tenant, j.batch, j.job_id, j.revision, j.state, j.labels, j.error_code, j.error,"
-    " j.suggestion, j.attempts, j.cost_usd::text, j.finished_at"
-    " from precis.jobs j where j.tenant = $1 and j.batch = $2 and j.state in ('failed', "
-    "'cancelled')"
-    " and ($3::boolean or not exists (select from precis.jobs n where n.tenant = j.tenant"
-    "  and n.batch = j.batch and n.job_id = j.job_id and n.revision > j.revision))"
-    " order by j.job_id, j.revision";
-
 // ------------------------------------------------------------------------------- where to
 
 // The file that is written first and renamed when it is whole; NULL and a sentence where not.
@@ -45,11 +20,25 @@ struct target {
     char *path, *partial;
 };
 
+// A device or a pipe (/dev/null, a named pipe) is written to, not replaced.
+static bool is_special(const char *path)
+{
+    struct stat is;
+    return stat(path, &is) == 0 && !S_ISREG(is.st_mode);
+}
+
 static bool target_open(struct target *target, const char *path)
 {
     *target = (struct target){.file = stdout};
     if (!path)
         return true;
+    if (is_special(path)) {
+        target->path = own_strdup(path);
+        target->file = fopen(path, "we");
+        if (!target->file)
+            fprintf(stderr, "error: cannot write %s: %s\n", path, strerror(errno));
+        return target->file != NULL;
+    }
     struct buf partial;
     buf_init(&partial, 0);
     buf_printf(&partial, "%s.%ld.part", path, (long)getpid());
@@ -67,9 +56,9 @@ static int target_close(struct target *target, int code)
     bool good = target->file && fflush(target->file) == 0 && !ferror(target->file);
     if (target->path && target->file)
         good = fclose(target->file) == 0 && good;
-    if (target->path && target->file && good && code == EXIT_DONE)
+    if (target->partial && target->file && good && code == EXIT_DONE)
         good = rename(target->partial, target->path) == 0;
-    else if (target->path && target->file)
+    else if (target->partial && target->file)
         unlink(target->partial);
     if (!good && code == EXIT_DONE) {
         fprintf(stderr, "error: cannot write %s: %s\n", target->path ? target->path : "the output",
@@ -83,6 +72,43 @@ static int target_close(struct target *target, int code)
 
 // ------------------------------------------------------------------------------- the command
 
+// What a person wants to know below a table or beside a file: how many, and what else there is.
+static const char sums_sql[] =
+    "select b.done, b.failed + b.cancelled as failed, b.total - b.done - b.failed - b.cancelled"
+    " as unfinished, b.cost_usd::text, b.in_doubt_usd::text from precis.batches b"
+    " where b.tenant = $1 and b.batch = $2";
+
+static void say_rest(const struct pg_rows *rows, const char *name, bool with_failed)
+{
+    int64_t failed = ask_number(rows, 0, "failed"), left = ask_number(rows, 0, "unfinished");
+    if (failed > 0 && !with_failed)
+        fprintf(stderr, "%lld failed; `precis results %s --failed` says why.\n", (long long)failed,
+                name);
+    if (left > 0)
+        fprintf(stderr, "%lld %s not ended yet; `precis status %s` says why.\n", (long long)left,
+                left == 1 ? "has" : "have", name);
+}
+
+static void say_sums(struct invocation *invocation, const struct results_order *order, size_t count)
+{
+    struct buf shown OWN_BUF;
+    buf_init(&shown, 0);
+    ask_add_batch(&shown, order->name->tenant, order->name->batch);
+    const char *out = invocation_value(invocation, "out");
+    struct ask ask = {sums_sql, {order->name->tenant, order->name->batch}, 2};
+    struct pg_rows *rows = ask_try(invocation, &ask);
+    if (!rows)
+        return;
+    if (out)
+        fprintf(stderr, "%zu job%s of %s written to %s.\n", count, count == 1 ? "" : "s",
+                buf_str(&shown), out);
+    else
+        fputc('\n', stderr);
+    bool every = strcmp(order->format, "table") != 0 && strcmp(order->format, "jsonl") != 0;
+    say_rest(rows, buf_str(&shown), order->failed || every);
+    pg_rows_free(rows);
+}
+
 static void say_empty(const struct batch_name *name, bool failed)
 {
     struct buf shown OWN_BUF;
@@ -91,40 +117,32 @@ static void say_empty(const struct batch_name *name, bool failed)
     if (failed)
         fprintf(stderr, "No job of %s has failed.\n", buf_str(&shown));
     else
-        fprintf(stderr, "No summary of %s is there yet; `precis status %s` says why.\n",
+        fprintf(stderr, "No result of %s is there yet; `precis status %s` says why.\n",
                 buf_str(&shown), buf_str(&shown));
-}
-
-static int write_rows(struct invocation *invocation, const struct batch_name *name,
-                      struct results_writer *writer, bool failed)
-{
-    struct ask ask = {.sql = failed ? failed_sql : summaries_sql, .param_count = 3};
-    ask.params[0] = name->tenant;
-    ask.params[1] = name->batch;
-    ask.params[2] = invocation_flag(invocation, "all-revisions") ? "true" : "false";
-    if (results_writer_wants_json(writer)) {
-        struct buf sql OWN_BUF;
-        buf_init(&sql, 0);
-        buf_printf(&sql, "select row_to_json(q) from (%s) q", ask.sql);
-        ask.sql = buf_str(&sql);
-        return ask_each(invocation, &ask, results_writer_rows, writer) ? EXIT_DONE : EXIT_FAILED;
-    }
-    return ask_each(invocation, &ask, results_writer_rows, writer) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int print_results(struct invocation *invocation, const struct batch_name *name,
                          const char *format)
 {
     struct target target;
-    if (!target_open(&target, invocation_value(invocation, "out")))
+    const char *out = invocation_value(invocation, "out");
+    if (!target_open(&target, out))
         return target_close(&target, EXIT_FAILED);
-    bool failed = invocation_flag(invocation, "failed");
-    struct results_order order = {format, failed, name->batch, target.file};
-    struct results_writer *writer = results_writer_new(&order);
-    int code = write_rows(invocation, name, writer, failed);
-    if (results_writer_end(writer) == 0 && code == EXIT_DONE)
-        say_empty(name, failed);
-    return target_close(&target, code);
+    struct results_order order = {.invocation = invocation,
+                                  .name = name,
+                                  .format = format,
+                                  .failed = invocation_flag(invocation, "failed"),
+                                  .all_revisions = invocation_flag(invocation, "all-revisions"),
+                                  .bom = invocation_flag(invocation, "bom"),
+                                  .file = target.file};
+    size_t count;
+    int code = results_write(&order, &count);
+    if (code == EXIT_DONE && count == 0)
+        say_empty(name, order.failed);
+    code = target_close(&target, code);
+    if (code == EXIT_DONE && count > 0 && (out || screen_is_terminal(stdout)))
+        say_sums(invocation, &order, count);
+    return code;
 }
 
 static int run(struct invocation *invocation)
@@ -137,6 +155,8 @@ static int run(struct invocation *invocation)
     format = invocation_json(invocation) ? "json" : format ? format : "table";
     if (!results_format_ok(format) || (strcmp(format, "json") == 0 && !invocation_json(invocation)))
         return invocation_misuse(invocation, "--format is one of " RESULTS_FORMATS);
+    if (invocation_flag(invocation, "bom") && strcmp(format, "csv") != 0)
+        return invocation_misuse(invocation, "--bom is for --format csv");
     int code = ask_open(invocation);
     struct batch_name name = {0};
     if (code == EXIT_DONE)
@@ -152,6 +172,7 @@ static const struct option_row options[] = {
     {"out", "FILE", "write there; the file appears when it is whole"},
     {"failed", NULL, "the jobs that failed or were cancelled, and why"},
     {"all-revisions", NULL, "also results of older revisions"},
+    {"bom", NULL, "csv: begin with a byte order mark, by which Excel knows UTF-8"},
     {"tenant", "NAME", "whose batch it is"},
     {0},
 };
@@ -162,9 +183,15 @@ const struct command command_results = {
     .summary = "Print the summaries of a batch, or what failed in it",
     .details =
         "BATCH is a name, or tenant/batch.\n"
-        "jsonl   one object a line with everything: summary, key points, citations, tokens, cost\n"
-        "csv     for spreadsheets; a cell that a spreadsheet would run begins with a '\n"
-        "html    one page without scripts",
+        "table     the summaries; with --failed what failed, and why\n"
+        "jsonl     the same, an object a line with everything: key points, citations, tokens, "
+        "cost\n"
+        "csv       a row a job that has ended, for spreadsheets; with an output_schema a column a\n"
+        "          field (rent.amount), arrays joined by \"; \", what no column shows in `other`.\n"
+        "          A cell that a spreadsheet would run begins with a '\n"
+        "markdown  a section a job that has ended\n"
+        "html      one page for any browser, which needs no network: every job that has ended,\n"
+        "          quotes and where they stand, warnings, failures, costs",
     .options = options,
     .prints_data = true,
     .run = run,

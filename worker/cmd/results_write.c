@@ -1,46 +1,185 @@
 // SPDX-License-Identifier: Apache-2.0
-// Results as a table, JSON, CSV, Markdown and HTML.
+// Results: the statements, the groups of rows, and the forms that need no file of their own.
 #include "cmd/results_write.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/own.h"
-#include "cmd/csv.h"
+#include "cmd/results_forms.h"
 #include "cmd/screen.h"
 #include "cmd/table.h"
 
-struct form {
-    const char *name;
-    void (*begin)(struct results_writer *writer);
-    void (*row)(struct results_writer *writer, const struct pg_rows *rows, size_t row);
-    void (*end)(struct results_writer *writer);
+#define CITATIONS(of)                                                                              \
+    " coalesce((select json_agg(json_build_object('point', c.point, 'path', c.path, 'quote',"      \
+    "  c.quote, 'found', c.found, 'page', c.page, 'char_start', c.char_start, 'char_end',"         \
+    "  c.char_end) order by c.point, c.path, c.char_start) from precis.citations c"                \
+    "  where c.tenant = " of ".tenant and c.batch = " of ".batch and c.job_id = " of ".job_id"     \
+    "   and c.revision = " of ".revision), '[]') as citations"
+
+// $3: all revisions, not only the newest of each job.
+#define NEWEST(of)                                                                                 \
+    " and ($3::boolean or not exists (select from precis.jobs n where n.tenant = " of ".tenant"    \
+    "  and n.batch = " of ".batch and n.job_id = " of ".job_id and n.revision > " of ".revision))"
+
+static const char summaries_sql[] =
+    "select s.tenant, s.batch, s.job_id, s.revision, 'done' as state, s.labels, s.summary,"
+    " s.key_points, s.output, s.warnings, s.document_name, s.document_uri, s.document_sha256,"
+    " s.language, s.pages, s.model, s.response_model, s.prompt_version, s.cached_from,"
+    " s.input_tokens, s.output_tokens, s.cost_usd::text, s.finished_at," CITATIONS("s") //
+    " from precis.summaries s where s.tenant = $1 and s.batch = $2" NEWEST(
+        "s") " order by s.job_id, s.revision";
+
+static const char failed_sql[] =
+    "select j.tenant, j.batch, j.job_id, j.revision, j.state, j.labels, j.error_code, j.error,"
+    " j.suggestion, j.attempts, j.cost_usd::text, j.finished_at"
+    " from precis.jobs j where j.tenant = $1 and j.batch = $2"
+    " and j.state in ('failed', 'cancelled')" NEWEST("j") " order by j.job_id, j.revision";
+
+// $4: only what failed or was cancelled.
+static const char ended_sql[] =
+    "select j.tenant, j.batch, j.job_id, j.revision, j.state, j.labels, j.error_code, j.error,"
+    " j.suggestion, j.attempts, j.cost_usd::text, j.submitted_at, j.finished_at,"
+    " round(extract(epoch from j.finished_at - j.submitted_at) * 1000)::bigint as took_ms,"
+    " extract(epoch from j.finished_at)::bigint as ended_s,"
+    " r.document_name, md5((r.parameters -> 'output_schema')::text) as schema_key, s.summary,"
+    " s.key_points, s.output, s.warnings, s.document_uri, s.document_sha256, s.language, s.pages,"
+    " s.model, s.response_model, s.prompt_version, s.cached_from, s.input_tokens,"
+    " s.output_tokens," CITATIONS("s") //
+    " from precis.jobs j"
+    " join precis.requests r on r.tenant = j.tenant and r.batch = j.batch"
+    "  and r.job_id = j.job_id and r.revision = j.revision"
+    " left join precis.summaries s on s.tenant = j.tenant and s.batch = j.batch"
+    "  and s.job_id = j.job_id and s.revision = j.revision"
+    " where j.tenant = $1 and j.batch = $2 and j.state in ('done', 'failed', 'cancelled')"
+    "  and (j.state <> 'done' or not $4::boolean)" NEWEST(
+        "j") " order by coalesce(r.document_name, j.job_id), j.job_id, j.revision";
+
+// ------------------------------------------------------------------------------- rows
+
+const char *results_text(const json_t *row, const char *name)
+{
+    return json_string_value(json_object_get(row, name));
+}
+
+json_int_t results_number(const json_t *row, const char *name)
+{
+    return json_integer_value(json_object_get(row, name));
+}
+
+const char *results_title(const json_t *row)
+{
+    const char *name = results_text(row, "document_name");
+    return name ? name : results_text(row, "job_id");
+}
+
+bool results_has_own_form(const json_t *row)
+{
+    const json_t *output = json_object_get(row, "output");
+    return output && !json_is_null(output) && !results_text(row, "summary");
+}
+
+json_t *results_output(const struct results_writer *writer, const json_t *row)
+{
+    const char *key = results_text(row, "schema_key");
+    const json_t *output = json_object_get(row, "output"), *schema = NULL;
+    for (size_t i = 0; key && i < results_schemas_count(writer->schemas); i++) {
+        const json_t *item = results_schemas_get(writer->schemas, i);
+        if (strcmp(results_text(item, "key"), key) == 0)
+            schema = json_object_get(item, "schema");
+    }
+    return output ? schema_ordered(output, schema) : json_null();
+}
+
+void results_count_quotes(const json_t *row, size_t *out_found, size_t *out_missing)
+{
+    *out_found = *out_missing = 0;
+    size_t i;
+    json_t *citation;
+    json_array_foreach(json_object_get(row, "citations"), i, citation)++ *(
+        json_is_true(json_object_get(citation, "found")) ? out_found : out_missing);
+}
+
+void results_add_place(struct buf *out, const json_t *citation)
+{
+    if (!json_is_true(json_object_get(citation, "found"))) {
+        buf_add_str(out, "not found in the document");
+        return;
+    }
+    json_int_t page = results_number(citation, "page");
+    if (page > 0)
+        buf_printf(out, "page %" JSON_INTEGER_FORMAT ", ", page);
+    buf_printf(out, "characters %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
+               results_number(citation, "char_start"), results_number(citation, "char_end"));
+}
+
+const char *results_suggestion(const char *error, const char *suggestion)
+{
+    return suggestion && error && strstr(error, suggestion) ? NULL : suggestion;
+}
+
+// ------------------------------------------------------------------------------- schemas
+
+struct results_schemas {
+    json_t *items; // {"key", "schema"}
 };
 
-struct results_writer {
-    struct results_order order;
-    const struct form *form;
-    struct table *table;
-    struct buf text; // of the group, written after it
-    size_t count;
-};
+static const char schemas_sql[] =
+    "select row_to_json(q) from (select md5(p.text) as key, p.text::json as schema from ("
+    " select (r.parameters -> 'output_schema')::text as text, count(*) as jobs,"
+    "  min(r.job_id) as first from precis.requests r where r.tenant = $1 and r.batch = $2"
+    "  and r.parameters -> 'output_schema' is not null group by 1) p"
+    " order by p.jobs desc, p.first limit 200) q";
+
+struct results_schemas *results_schemas_load(const struct results_order *order)
+{
+    struct ask ask = {schemas_sql, {order->name->tenant, order->name->batch}, 2};
+    struct pg_rows *rows = ask_rows(order->invocation, &ask);
+    if (!rows)
+        return NULL;
+    struct results_schemas *schemas = own_alloc(sizeof(*schemas));
+    schemas->items = json_array();
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        json_array_append_new(schemas->items, json_loads(pg_rows_get(rows, i, 0), 0, NULL));
+    pg_rows_free(rows);
+    return schemas;
+}
+
+void results_schemas_free(struct results_schemas *schemas)
+{
+    if (schemas)
+        json_decref(schemas->items);
+    free(schemas);
+}
+
+size_t results_schemas_count(const struct results_schemas *schemas)
+{
+    return json_array_size(schemas->items);
+}
+
+const json_t *results_schemas_get(const struct results_schemas *schemas, size_t i)
+{
+    return json_array_get(schemas->items, i);
+}
 
 // ------------------------------------------------------------------------------- table
 
 static const struct table_column summary_columns[] = {
-    {"JOB", TABLE_FOLD},  {"SUMMARY", TABLE_WRAP}, {"TOKENS IN", TABLE_RIGHT},
-    {"OUT", TABLE_RIGHT}, {"COST", TABLE_RIGHT},   {NULL, TABLE_LEFT},
+    {"JOB", TABLE_FOLD},        {"SUMMARY", TABLE_WRAP}, {"CHECK", TABLE_LEFT},
+    {"TOKENS IN", TABLE_RIGHT}, {"OUT", TABLE_RIGHT},    {"COST", TABLE_MONEY},
+    {NULL, TABLE_LEFT},
 };
 
 static const struct table_column failed_columns[] = {
     {"JOB", TABLE_FOLD},   {"STATE", TABLE_LEFT}, {"CODE", TABLE_LEFT},
-    {"ERROR", TABLE_WRAP}, {"COST", TABLE_RIGHT}, {NULL, TABLE_LEFT},
+    {"ERROR", TABLE_WRAP}, {"COST", TABLE_MONEY}, {NULL, TABLE_LEFT},
 };
 
-static void table_begin(struct results_writer *writer)
+static bool table_begin(struct results_writer *writer)
 {
     writer->table = table_new(writer->order.failed ? failed_columns : summary_columns);
+    table_space_rows(writer->table);
+    return true;
 }
 
 static void add_job(struct results_writer *writer, const struct pg_rows *rows, size_t row)
@@ -75,6 +214,24 @@ static void add_count(struct table *table, const char *digits)
     table_take(table, &text);
 }
 
+// What a person should look at: "2 warnings, 1 quote not found".
+static void add_check(struct table *table, const struct pg_rows *rows, size_t row)
+{
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    const char *citations = ask_value(rows, row, "citations");
+    int64_t warnings = ask_number(rows, row, "warning_count");
+    int64_t missing = ask_number(rows, row, "missing_count");
+    if (warnings > 0)
+        buf_printf(&text, "%lld warning%s", (long long)warnings, warnings == 1 ? "" : "s");
+    if (missing > 0)
+        buf_printf(&text, "%s%lld quote%s not found", warnings > 0 ? ", " : "", (long long)missing,
+                   missing == 1 ? "" : "s");
+    if (text.len == 0)
+        buf_add_str(&text, citations && strcmp(citations, "[]") != 0 ? "quotes found" : "");
+    table_add_styled(table, buf_str(&text), warnings + missing > 0 ? SCREEN_WARN : SCREEN_DIM);
+}
+
 static void table_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
 {
     struct table *table = writer->table;
@@ -86,6 +243,7 @@ static void table_row(struct results_writer *writer, const struct pg_rows *rows,
         table_add(table, ask_value(rows, row, "error"));
     } else {
         table_add(table, summary_or_output(rows, row));
+        add_check(table, rows, row);
         add_count(table, ask_value(rows, row, "input_tokens"));
         add_count(table, ask_value(rows, row, "output_tokens"));
     }
@@ -96,21 +254,20 @@ static void table_end(struct results_writer *writer)
 {
     if (writer->count > 0)
         table_print(writer->table, writer->order.file);
-    table_free(writer->table);
 }
 
 // ------------------------------------------------------------------------------- JSON
 
-static void jsonl_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
+static void jsonl_row(struct results_writer *writer, const char *json)
 {
-    screen_add_json(&writer->text, pg_rows_get(rows, row, 0));
+    screen_add_json(&writer->text, json);
     buf_add_char(&writer->text, '\n');
 }
 
-static void json_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
+static void json_row(struct results_writer *writer, const char *json)
 {
     buf_add_str(&writer->text, writer->count > 0 ? ",\n" : "[\n");
-    screen_add_json(&writer->text, pg_rows_get(rows, row, 0));
+    screen_add_json(&writer->text, json);
 }
 
 static void json_end(struct results_writer *writer)
@@ -118,267 +275,30 @@ static void json_end(struct results_writer *writer)
     buf_add_str(&writer->text, writer->count > 0 ? "\n]\n" : "[]\n");
 }
 
-// ------------------------------------------------------------------------------- CSV
-
-static const char *const summary_cells[] = {
-    "tenant",      "batch",      "job_id",       "revision",      "document_name",
-    "summary",     "key_points", "output",       "warnings",      "labels",
-    "language",    "model",      "input_tokens", "output_tokens", "cost_usd",
-    "finished_at", NULL};
-static const char *const failed_cells[] = {
-    "tenant",     "batch",    "job_id", "revision", "state",       "error_code", "error",
-    "suggestion", "attempts", "labels", "cost_usd", "finished_at", NULL};
-
-static void csv_begin(struct results_writer *writer)
-{
-    const char *const *names = writer->order.failed ? failed_cells : summary_cells;
-    for (size_t i = 0; names[i]; i++)
-        csv_add_cell(&writer->text, names[i], names[i + 1] != NULL);
-}
-
-// Strings of a JSON array with a line feed between, for a cell.
-static void join_strings(struct buf *out, const json_t *array, const char *between)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach(array, i, item)
-    {
-        if (i > 0)
-            buf_add_str(out, between);
-        screen_add_text(out, json_string_value(item) ? json_string_value(item) : "");
-    }
-}
-
-static void csv_value(struct buf *out, const json_t *value)
-{
-    if (!value || json_is_null(value))
-        return;
-    if (json_is_string(value))
-        screen_add_text(out, json_string_value(value));
-    else if (json_is_array(value))
-        join_strings(out, value, "\n");
-    else {
-        char *text OWN_FREE = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        screen_add_text(out, text);
-    }
-}
-
-static void csv_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
-{
-    json_t *object = json_loads(pg_rows_get(rows, row, 0), 0, NULL);
-    const char *const *names = writer->order.failed ? failed_cells : summary_cells;
-    for (size_t i = 0; names[i]; i++) {
-        struct buf cell OWN_BUF;
-        buf_init(&cell, 0);
-        csv_value(&cell, json_object_get(object, names[i]));
-        csv_add_cell(&writer->text, buf_str(&cell), names[i + 1] != NULL);
-    }
-    json_decref(object);
-}
-
-// ------------------------------------------------------------------------------- documents
-
-// Markdown and HTML differ in how text is escaped and what stands around it.
-struct marks {
-    void (*text)(struct buf *out, const char *text);
-    const char *title[2], *job[2], *paragraph[2], *list[2], *item[2], *quote[2], *note[2];
-};
-
-static void add_markdown(struct buf *out, const char *text)
-{
-    struct buf line OWN_BUF;
-    buf_init(&line, 0);
-    screen_add_line(&line, text);
-    for (size_t i = 0; i < line.len; i++) {
-        if (strchr("\\`*_[]<>#|~", line.data[i]))
-            buf_add_char(out, '\\');
-        buf_add_char(out, line.data[i]);
-    }
-}
-
-static void add_html(struct buf *out, const char *text)
-{
-    struct buf line OWN_BUF;
-    buf_init(&line, 0);
-    screen_add_line(&line, text);
-    for (size_t i = 0; i < line.len; i++) {
-        char c = line.data[i];
-        if (strchr("&<>\"'", c))
-            buf_printf(out, "&#%d;", c);
-        else
-            buf_add_char(out, c);
-    }
-}
-
-static const struct marks markdown = {
-    .text = add_markdown,
-    .title = {"# ", "\n"},
-    .job = {"\n## ", "\n\n"},
-    .paragraph = {"", "\n"},
-    .list = {"\n", ""},
-    .item = {"- ", "\n"},
-    .quote = {"\n  > ", ""},
-    .note = {"\n*", "*\n"},
-};
-
-static const struct marks html = {
-    .text = add_html,
-    .title =
-        {"<!doctype html>\n<meta charset=\"utf-8\">\n"
-         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-         "'unsafe-inline'\">\n<style>body{font:16px/1.5 sans-serif;max-width:50em;margin:2em "
-         "auto;padding:0 1em}blockquote{color:#555;margin:.2em 1em}small{color:#555}"
-         "</style>\n<h1>",
-         "</h1>\n"},
-    .job = {"<h2>", "</h2>\n"},
-    .paragraph = {"<p>", "</p>\n"},
-    .list = {"<ul>\n", "</ul>\n"},
-    .item = {"<li>", "</li>\n"},
-    .quote = {"<blockquote>", "</blockquote>"},
-    .note = {"<p><small>", "</small></p>\n"},
-};
-
-static void add_marked(struct buf *out, const struct marks *marks, const char *const around[2],
-                       const char *text)
-{
-    buf_add_str(out, around[0]);
-    marks->text(out, text);
-    buf_add_str(out, around[1]);
-}
-
-static void add_quote(struct buf *out, const struct marks *marks, const json_t *citation)
-{
-    struct buf text OWN_BUF;
-    buf_init(&text, 0);
-    buf_printf(&text, "\u201c%s\u201d%s", json_string_value(json_object_get(citation, "quote")),
-               json_is_true(json_object_get(citation, "found")) ? ""
-                                                                : " (not found in the document)");
-    add_marked(out, marks, marks->quote, buf_str(&text));
-}
-
-// A key point with its quotes.
-static void add_point(struct buf *out, const struct marks *marks, const json_t *object, size_t n)
-{
-    buf_add_str(out, marks->item[0]);
-    marks->text(out, json_string_value(json_array_get(json_object_get(object, "key_points"), n)));
-    size_t i;
-    json_t *citation;
-    json_array_foreach(json_object_get(object, "citations"), i, citation)
-    {
-        if (json_integer_value(json_object_get(citation, "point")) == (json_int_t)n + 1)
-            add_quote(out, marks, citation);
-    }
-    buf_add_str(out, marks->item[1]);
-}
-
-static void add_note(struct buf *out, const struct marks *marks, const json_t *object)
-{
-    struct buf text OWN_BUF;
-    buf_init(&text, 0);
-    const json_t *model = json_object_get(object, "model");
-    if (json_is_string(model))
-        buf_printf(&text, "%s, %" JSON_INTEGER_FORMAT " tokens in, %" JSON_INTEGER_FORMAT " out, ",
-                   json_string_value(model),
-                   json_integer_value(json_object_get(object, "input_tokens")),
-                   json_integer_value(json_object_get(object, "output_tokens")));
-    buf_printf(&text, "$%s", json_string_value(json_object_get(object, "cost_usd")));
-    if (json_array_size(json_object_get(object, "warnings")) > 0) {
-        buf_add_str(&text, "; ");
-        join_strings(&text, json_object_get(object, "warnings"), "; ");
-    }
-    add_marked(out, marks, marks->note, buf_str(&text));
-}
-
-static void add_failure(struct buf *out, const struct marks *marks, const json_t *object)
-{
-    struct buf text OWN_BUF;
-    buf_init(&text, 0);
-    const char *error = json_string_value(json_object_get(object, "error"));
-    buf_printf(&text, "%s: %s", json_string_value(json_object_get(object, "state")),
-               error ? error : "no reason was given");
-    add_marked(out, marks, marks->paragraph, buf_str(&text));
-}
-
-static void add_summary(struct buf *out, const struct marks *marks, const json_t *object)
-{
-    const char *summary = json_string_value(json_object_get(object, "summary"));
-    char *output OWN_FREE =
-        summary ? NULL
-                : json_dumps(json_object_get(object, "output"), JSON_COMPACT | JSON_ENCODE_ANY);
-    add_marked(out, marks, marks->paragraph, summary ? summary : output);
-    size_t points = json_array_size(json_object_get(object, "key_points"));
-    if (points > 0)
-        buf_add_str(out, marks->list[0]);
-    for (size_t i = 0; i < points; i++)
-        add_point(out, marks, object, i);
-    if (points > 0)
-        buf_add_str(out, marks->list[1]);
-}
-
-static void document_row(struct results_writer *writer, const struct marks *marks, const char *json)
-{
-    json_t *object = json_loads(json, 0, NULL);
-    if (writer->count == 0)
-        add_marked(&writer->text, marks, marks->title, writer->order.batch);
-    const char *name = json_string_value(json_object_get(object, "document_name"));
-    const char *id = json_string_value(json_object_get(object, "job_id"));
-    add_marked(&writer->text, marks, marks->job, name ? name : id);
-    if (writer->order.failed)
-        add_failure(&writer->text, marks, object);
-    else
-        add_summary(&writer->text, marks, object);
-    add_note(&writer->text, marks, object);
-    json_decref(object);
-}
-
-static void markdown_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
-{
-    document_row(writer, &markdown, pg_rows_get(rows, row, 0));
-}
-
-static void html_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
-{
-    document_row(writer, &html, pg_rows_get(rows, row, 0));
-}
-
 // ------------------------------------------------------------------------------- the writer
 
-static const struct form forms[] = {
-    {"table", table_begin, table_row, table_end},
-    {"json", NULL, json_row, json_end},
-    {"jsonl", NULL, jsonl_row, NULL},
-    {"csv", csv_begin, csv_row, NULL},
-    {"markdown", NULL, markdown_row, NULL},
-    {"html", NULL, html_row, NULL},
+static const struct results_form forms[] = {
+    {.name = "table", .begin = table_begin, .row = table_row, .end = table_end},
+    {.name = "json", .json = json_row, .end = json_end},
+    {.name = "jsonl", .json = jsonl_row},
 };
 
-static const struct form *find_form(const char *name)
+static const struct results_form *find_form(const char *name)
 {
+    static const struct results_form *const others[] = {&results_csv, &results_markdown,
+                                                        &results_html};
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
         if (strcmp(forms[i].name, name) == 0)
             return &forms[i];
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(others[i]->name, name) == 0)
+            return others[i];
     return NULL;
 }
 
 bool results_format_ok(const char *format)
 {
     return find_form(format) != NULL;
-}
-
-struct results_writer *results_writer_new(const struct results_order *order)
-{
-    struct results_writer *writer = own_alloc(sizeof(*writer));
-    writer->order = *order;
-    writer->form = find_form(order->format);
-    buf_init(&writer->text, 0);
-    if (writer->form->begin)
-        writer->form->begin(writer);
-    return writer;
-}
-
-bool results_writer_wants_json(const struct results_writer *writer)
-{
-    return writer->form->row != table_row;
 }
 
 static bool write_text(struct results_writer *writer)
@@ -389,23 +309,74 @@ static bool write_text(struct results_writer *writer)
     return good;
 }
 
-bool results_writer_rows(void *context, const struct pg_rows *rows)
+static void add_object(struct results_writer *writer, const char *text)
+{
+    json_t *row = json_loads(text, 0, NULL);
+    writer->form->object(writer, row);
+    json_decref(row);
+}
+
+static bool write_rows(void *context, const struct pg_rows *rows)
 {
     struct results_writer *writer = context;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
-        writer->form->row(writer, rows, i);
+        if (writer->form->row)
+            writer->form->row(writer, rows, i);
+        else if (writer->form->json)
+            writer->form->json(writer, pg_rows_get(rows, i, 0));
+        else
+            add_object(writer, pg_rows_get(rows, i, 0));
         writer->count++;
     }
     return write_text(writer);
 }
 
-size_t results_writer_end(struct results_writer *writer)
+static void add_sql(const struct results_writer *writer, struct buf *sql)
 {
-    size_t count = writer->count;
-    if (writer->form->end)
+    const struct results_form *form = writer->form;
+    const char *rows = form->object ? ended_sql : writer->order.failed ? failed_sql : summaries_sql;
+    if (!form->row)
+        buf_printf(sql, "select row_to_json(q) from (%s) q", rows);
+    else if (writer->order.failed)
+        buf_add_str(sql, rows);
+    else
+        buf_printf(sql,
+                   "select q.*, cardinality(q.warnings) as warning_count, (select count(*)"
+                   " from json_array_elements(q.citations) c where c ->> 'found' = 'false')"
+                   " as missing_count from (%s) q",
+                   rows);
+}
+
+static int write_all(struct results_writer *writer)
+{
+    const struct results_order *order = &writer->order;
+    struct buf sql OWN_BUF;
+    buf_init(&sql, 0);
+    add_sql(writer, &sql);
+    struct ask ask = {.sql = buf_str(&sql), .param_count = writer->form->object ? 4 : 3};
+    ask.params[0] = order->name->tenant;
+    ask.params[1] = order->name->batch;
+    ask.params[2] = order->all_revisions ? "true" : "false";
+    ask.params[3] = order->failed ? "true" : "false";
+    if (writer->form->begin && !writer->form->begin(writer))
+        return EXIT_FAILED;
+    int code = ask_each(order->invocation, &ask, write_rows, writer) ? EXIT_DONE : EXIT_FAILED;
+    if (code == EXIT_DONE && writer->form->end)
         writer->form->end(writer);
     write_text(writer);
-    buf_deinit(&writer->text);
-    free(writer);
-    return count;
+    return code;
+}
+
+int results_write(const struct results_order *order, size_t *out_count)
+{
+    struct results_writer writer = {.order = *order, .form = find_form(order->format)};
+    buf_init(&writer.text, 0);
+    bool good = !writer.form->object || (writer.schemas = results_schemas_load(order)) != NULL;
+    int code = good ? write_all(&writer) : EXIT_FAILED;
+    *out_count = writer.count;
+    table_free(writer.table);
+    schema_columns_free(writer.columns);
+    results_schemas_free(writer.schemas);
+    buf_deinit(&writer.text);
+    return code;
 }

@@ -17,20 +17,17 @@
 struct results_writer;
 
 struct results_order {
+    struct invocation *invocation; // what a form needs beside the rows is asked by it
+    const struct batch_name *name;
     const char *format; // one of RESULTS_FORMATS, or "json": an array
-    bool failed;        // rows are failed jobs, not summaries
-    const char *batch;  // for titles
+    bool failed;        // only what failed or was cancelled
+    bool all_revisions;
+    bool bom; // CSV begins with a byte order mark
     FILE *file;
 };
 
 bool results_format_ok(const char *format);
-// The order is copied, what it points at borrowed.
-struct results_writer *results_writer_new(const struct results_order *order);
-// Whether rows are to be one JSON object each.
-bool results_writer_wants_json(const struct results_writer *writer);
-// Of the shape that ask_each wants; the context is the writer.
-bool results_writer_rows(void *writer, const struct pg_rows *rows);
-// Writes what is left and frees; the number of rows.
-size_t results_writer_end(struct results_writer *writer);
+// Writes everything; an exit code. *out_count: the rows.
+int results_write(const struct results_order *order, size_t *out_count);
 
 #endif

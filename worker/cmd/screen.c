@@ -14,6 +14,7 @@
 #include "core/visible.h"
 
 #define PLAIN_COLUMNS 100
+#define PLAIN_LINES   40
 
 bool screen_is_terminal(FILE *file)
 {
@@ -30,11 +31,19 @@ size_t screen_columns(FILE *file)
     return columns >= 20 && columns <= 1000 ? (size_t)columns : PLAIN_COLUMNS;
 }
 
+size_t screen_lines(FILE *file)
+{
+    struct winsize size;
+    bool known = ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_row >= 4;
+    return known ? size.ws_row : PLAIN_LINES;
+}
+
 static bool has_colour(FILE *file)
 {
     const char *none = getenv("NO_COLOR");
     const char *kind = getenv("TERM");
-    return screen_is_terminal(file) && !(none && *none) && !(kind && strcmp(kind, "dumb") == 0);
+    return file && screen_is_terminal(file) && !(none && *none) &&
+           !(kind && strcmp(kind, "dumb") == 0);
 }
 
 const char *screen_on(FILE *file, enum screen_style style)
@@ -124,6 +133,35 @@ size_t screen_width(const char *text, size_t len)
         width +=
             (size_t)utf8proc_charwidth((utf8proc_int32_t)visible_decode(text + i, len - i, &bytes));
     return width;
+}
+
+// The bytes of a style at `text`; 0: there is none.
+static size_t style_bytes(const char *text, size_t len)
+{
+    if (len < 3 || text[0] != '\x1b' || text[1] != '[')
+        return 0;
+    size_t digits = strspn(text + 2, "0123456789;");
+    return 2 + digits < len && text[2 + digits] == 'm' ? digits + 3 : 0;
+}
+
+void screen_add_clipped(struct buf *out, const char *line, size_t len, size_t cells)
+{
+    size_t used = 0, bytes;
+    bool styled = false;
+    for (size_t i = 0; i < len; i += bytes) {
+        size_t style = style_bytes(line + i, len - i);
+        bytes = style;
+        if (style == 0) {
+            visible_decode(line + i, len - i, &bytes);
+            used += screen_width(line + i, bytes);
+        }
+        styled = styled || style > 0;
+        if (used > cells)
+            break;
+        buf_add(out, line + i, bytes);
+    }
+    if (styled)
+        buf_add_str(out, "\x1b[0m");
 }
 
 // ------------------------------------------------------------------------------- numbers

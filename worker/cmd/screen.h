@@ -23,7 +23,8 @@ enum screen_style {
 bool screen_is_terminal(FILE *file);
 // Of the terminal; 100 where there is none.
 size_t screen_columns(FILE *file);
-// What switches a style on and off: "" where `file` takes no colour.
+size_t screen_lines(FILE *file); // of the terminal; 40 where there is none
+// What switches a style on and off: "" where `file` takes no colour, or is NULL.
 const char *screen_on(FILE *file, enum screen_style style);
 const char *screen_off(FILE *file, enum screen_style style);
 // The style of a state of a job or a batch.
@@ -44,6 +45,9 @@ void screen_add_money(struct buf *out, const char *usd);    // $0.00375
 void screen_add_duration(struct buf *out, const char *ms);  // 350 ms, 1.4 s, 3 min 20 s
 void screen_add_duration_ms(struct buf *out, int64_t ms);
 void screen_add_bytes(struct buf *out, int64_t bytes); // 3.1 MB
+
+// Appends a line cut to so many cells. Styles take no cells, and are off behind it.
+void screen_add_clipped(struct buf *out, const char *line, size_t len, size_t cells);
 
 // One line on stderr that the next one replaces; nothing where stderr is no terminal.
 void screen_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));

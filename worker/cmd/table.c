@@ -24,6 +24,7 @@ struct table {
     size_t column_count;
     struct cell *cells;
     size_t count, room;
+    bool spaced;
 };
 
 struct table *table_new(const struct table_column *columns)
@@ -78,6 +79,48 @@ void table_take(struct table *table, struct buf *text)
 size_t table_rows(const struct table *table)
 {
     return table->count / table->column_count;
+}
+
+void table_space_rows(struct table *table)
+{
+    table->spaced = true;
+}
+
+// ------------------------------------------------------------------------------- money
+
+// Cells from the point on: "$0.015" has 4, "$12" none.
+static size_t behind_point(const struct cell *cell)
+{
+    const char *point = cell->text ? strchr(cell->text, '.') : NULL;
+    return point ? strlen(point) : 0;
+}
+
+static void add_spaces(struct cell *cell, size_t count)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    buf_printf(&text, "%s%*s", cell->text ? cell->text : "", (int)count, "");
+    free(cell->text);
+    cell->len = text.len;
+    cell->width += count;
+    cell->text = buf_take(&text);
+}
+
+// Makes the parts behind the point equally long, with spaces.
+static void align_points(struct table *table)
+{
+    for (size_t c = 0; c < table->column_count; c++) {
+        size_t most = 0;
+        if (table->columns[c].align != TABLE_MONEY)
+            continue;
+        for (size_t i = c; i < table->count; i += table->column_count) {
+            size_t digits = behind_point(&table->cells[i]);
+            most = digits > most ? digits : most;
+        }
+        for (size_t i = c; i < table->count; i += table->column_count)
+            if (behind_point(&table->cells[i]) < most)
+                add_spaces(&table->cells[i], most - behind_point(&table->cells[i]));
+    }
 }
 
 // ------------------------------------------------------------------------------- printing
@@ -153,90 +196,135 @@ static size_t line_bytes(const char *text, size_t len, size_t width)
     return len;
 }
 
-static void pad(FILE *file, size_t count)
+static void pad(struct buf *out, size_t count)
 {
-    fprintf(file, "%*s", (int)count, "");
+    buf_printf(out, "%*s", (int)count, "");
 }
 
 struct place {
-    FILE *file;
+    FILE *file; // whose colours it takes
     size_t width;
     enum table_align align;
     bool last; // in its row: no spaces behind it
 };
 
-static void print_part(const struct place *place, const char *text, size_t len,
-                       enum screen_style style)
+static void add_part(struct buf *out, const struct place *place, const char *text, size_t len,
+                     enum screen_style style)
 {
     size_t width = screen_width(text, len);
     size_t rest = place->width > width ? place->width - width : 0;
-    if (place->align == TABLE_RIGHT)
-        pad(place->file, rest);
-    fprintf(place->file, "%s%.*s%s", screen_on(place->file, style), (int)len, text,
-            screen_off(place->file, style));
-    if (place->align != TABLE_RIGHT && !place->last)
-        pad(place->file, rest);
+    bool right = place->align == TABLE_RIGHT || place->align == TABLE_MONEY;
+    if (right)
+        pad(out, rest);
+    while (place->last && len > 0 && text[len - 1] == ' ')
+        len--;
+    buf_printf(out, "%s%.*s%s", screen_on(place->file, style), (int)len, text,
+               screen_off(place->file, style));
+    if (!right && !place->last)
+        pad(out, rest);
     if (!place->last)
-        pad(place->file, GAP);
+        pad(out, GAP);
 }
 
+// A table being printed.
+struct printing {
+    const struct table *table;
+    FILE *file;
+    struct buf *out;
+    size_t *widths;
+};
+
 // One line of a row; `done[c]` bytes of each cell are out. True where more is to come.
-static bool print_line(const struct table *table, const struct cell *row, const size_t *widths,
-                       size_t *done, FILE *file)
+static bool add_line(const struct printing *printing, const struct cell *row, size_t *done)
 {
+    const struct table *table = printing->table;
     bool more = false;
     size_t last = table->column_count - 1;
     while (last > 0 && done[last] == row[last].len)
         last--;
     for (size_t c = 0; c <= last; c++) {
         const char *text = row[c].text ? row[c].text + done[c] : "";
-        size_t left = row[c].len - done[c];
-        size_t len = wraps(table, c) ? line_bytes(text, left, widths[c]) : left;
-        struct place place = {file, widths[c], table->columns[c].align, c == last};
-        print_part(&place, text, len, row[c].style);
+        size_t left = row[c].len - done[c], width = printing->widths[c];
+        size_t len = wraps(table, c) ? line_bytes(text, left, width) : left;
+        struct place place = {printing->file, width, table->columns[c].align, c == last};
+        add_part(printing->out, &place, text, len, row[c].style);
         while (len < left && text[len] == ' ')
             len++;
         done[c] += len;
         more = more || done[c] < row[c].len;
     }
-    fputc('\n', file);
+    buf_add_char(printing->out, '\n');
     return more;
 }
 
-static void print_row(const struct table *table, const struct cell *row, const size_t *widths,
-                      FILE *file)
+static void add_row(const struct printing *printing, const struct cell *row)
 {
-    size_t *done OWN_FREE = own_array(table->column_count, sizeof(size_t));
-    while (print_line(table, row, widths, done, file))
+    size_t *done OWN_FREE = own_array(printing->table->column_count, sizeof(size_t));
+    while (add_line(printing, row, done))
         ;
 }
 
-static void print_titles(const struct table *table, const size_t *widths, FILE *file)
+static void add_titles(const struct printing *printing)
 {
+    const struct table *table = printing->table;
     for (size_t c = 0; c < table->column_count; c++) {
         const char *title = table->columns[c].title;
-        struct place place = {file, widths[c], table->columns[c].align,
+        struct place place = {printing->file, printing->widths[c], table->columns[c].align,
                               c + 1 == table->column_count};
-        print_part(&place, title, strlen(title), SCREEN_BOLD);
+        add_part(printing->out, &place, title, strlen(title), SCREEN_BOLD);
     }
-    fputc('\n', file);
+    buf_add_char(printing->out, '\n');
 }
 
-static void print_rows(const struct table *table, const size_t *widths, FILE *file)
+static bool any_wraps(const struct printing *printing)
 {
-    for (size_t i = 0; i + table->column_count <= table->count; i += table->column_count)
-        print_row(table, table->cells + i, widths, file);
+    const struct table *table = printing->table;
+    for (size_t i = 0; i < table->count; i++)
+        if (table->cells[i].width > printing->widths[i % table->column_count])
+            return true;
+    return false;
 }
 
-void table_print(const struct table *table, FILE *file)
+static void add_rows(const struct printing *printing)
 {
+    const struct table *table = printing->table;
+    bool spaced = table->spaced && any_wraps(printing);
+    for (size_t i = 0; i + table->column_count <= table->count; i += table->column_count) {
+        if (spaced && i > 0)
+            buf_add_char(printing->out, '\n');
+        add_row(printing, table->cells + i);
+    }
+}
+
+void table_write(struct table *table, FILE *file, struct buf *out)
+{
+    align_points(table);
     size_t *widths OWN_FREE = fit(table, file);
-    print_titles(table, widths, file);
-    print_rows(table, widths, file);
+    struct printing printing = {table, file, out, widths};
+    add_titles(&printing);
+    add_rows(&printing);
 }
 
-void table_print_rows(const struct table *table, FILE *file)
+void table_write_rows(struct table *table, FILE *file, struct buf *out)
 {
+    align_points(table);
     size_t *widths OWN_FREE = fit(table, file);
-    print_rows(table, widths, file);
+    struct printing printing = {table, file, out, widths};
+    add_rows(&printing);
+}
+
+void table_print(struct table *table, FILE *file)
+{
+    struct buf out OWN_BUF;
+    buf_init(&out, 0);
+    table_write(table, file, &out);
+    fwrite(buf_str(&out), 1, out.len, file);
+}
+
+void table_print_rows(struct table *table, FILE *file)
+{
+    struct buf out OWN_BUF;
+    buf_init(&out, 0);
+    table_write_rows(table, file, &out);
+    fwrite(buf_str(&out), 1, out.len, file);
 }
