@@ -165,9 +165,8 @@ const json_t *results_schemas_get(const struct results_schemas *schemas, size_t 
 // ------------------------------------------------------------------------------- table
 
 static const struct table_column summary_columns[] = {
-    {"JOB", TABLE_FOLD},        {"SUMMARY", TABLE_WRAP}, {"CHECK", TABLE_LEFT},
-    {"TOKENS IN", TABLE_RIGHT}, {"OUT", TABLE_RIGHT},    {"COST", TABLE_MONEY},
-    {NULL, TABLE_LEFT},
+    {"JOB", TABLE_FOLD},  {"SUMMARY", TABLE_WRAP}, {"TOKENS IN", TABLE_RIGHT},
+    {"OUT", TABLE_RIGHT}, {"COST", TABLE_MONEY},   {NULL, TABLE_LEFT},
 };
 
 static const struct table_column failed_columns[] = {
@@ -192,12 +191,6 @@ static void add_job(struct results_writer *writer, const struct pg_rows *rows, s
     table_take(writer->table, &text);
 }
 
-static const char *summary_or_output(const struct pg_rows *rows, size_t row)
-{
-    const char *summary = ask_value(rows, row, "summary");
-    return summary ? summary : ask_value(rows, row, "output");
-}
-
 static void add_money(struct table *table, const char *usd)
 {
     struct buf text OWN_BUF;
@@ -214,22 +207,23 @@ static void add_count(struct table *table, const char *digits)
     table_take(table, &text);
 }
 
-// What a person should look at: "2 warnings, 1 quote not found".
-static void add_check(struct table *table, const struct pg_rows *rows, size_t row)
+// The summary, and what a person should look at: "[2 warnings, 1 quote not found]".
+static void add_summary(struct table *table, const struct pg_rows *rows, size_t row)
 {
     struct buf text OWN_BUF;
     buf_init(&text, 0);
-    const char *citations = ask_value(rows, row, "citations");
+    const char *summary = ask_value(rows, row, "summary");
     int64_t warnings = ask_number(rows, row, "warning_count");
     int64_t missing = ask_number(rows, row, "missing_count");
+    buf_add_str(&text, summary ? summary : ask_value(rows, row, "output"));
     if (warnings > 0)
-        buf_printf(&text, "%lld warning%s", (long long)warnings, warnings == 1 ? "" : "s");
+        buf_printf(&text, " [%lld warning%s", (long long)warnings, warnings == 1 ? "" : "s");
     if (missing > 0)
-        buf_printf(&text, "%s%lld quote%s not found", warnings > 0 ? ", " : "", (long long)missing,
-                   missing == 1 ? "" : "s");
-    if (text.len == 0)
-        buf_add_str(&text, citations && strcmp(citations, "[]") != 0 ? "quotes found" : "");
-    table_add_styled(table, buf_str(&text), warnings + missing > 0 ? SCREEN_WARN : SCREEN_DIM);
+        buf_printf(&text, "%s%lld quote%s not found", warnings > 0 ? ", " : " [",
+                   (long long)missing, missing == 1 ? "" : "s");
+    if (warnings + missing > 0)
+        buf_add_char(&text, ']');
+    table_add(table, buf_str(&text));
 }
 
 static void table_row(struct results_writer *writer, const struct pg_rows *rows, size_t row)
@@ -242,8 +236,7 @@ static void table_row(struct results_writer *writer, const struct pg_rows *rows,
         table_add(table, ask_value(rows, row, "error_code"));
         table_add(table, ask_value(rows, row, "error"));
     } else {
-        table_add(table, summary_or_output(rows, row));
-        add_check(table, rows, row);
+        add_summary(table, rows, row);
         add_count(table, ask_value(rows, row, "input_tokens"));
         add_count(table, ask_value(rows, row, "output_tokens"));
     }

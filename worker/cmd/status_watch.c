@@ -34,7 +34,7 @@ static void draw(const struct buf *text)
     for (const char *at = buf_str(text); *at && line < lines; line++) {
         size_t len = strcspn(at, "\n");
         screen_add_clipped(&frame, at, len, columns);
-        buf_add_str(&frame, "\x1b[K\r\n");
+        buf_add_str(&frame, "\x1b[K\n");
         at += len + (at[len] == '\n');
     }
     buf_add_str(&frame, "\x1b[J");
