@@ -480,6 +480,15 @@ static const struct mistake MISTAKES[] = {
      DATABASE PROVIDER MODEL "    price: {per_1m: {input: 1, output: 1}, since: 2026-02-29}\n",
      "t.yaml:10:51: `models.grok-4.3.price.since` takes a date such as 2026-11-01.\n"},
     // the rest
+    {"host", WHOLE "documents: {hosts: [a.example, \"*.b.example:8443\", https://c.example]}\n",
+     "t.yaml:11:13: `documents.hosts` has what is no host. Write docs.example.com, *.example.com "
+     "or "
+     "docs.example.com:8443: no scheme and no path.\n"},
+    {"extractor", WHOLE "documents: {extractors: {application/msword: [antiword, \"-\"]}}\n",
+     "t.yaml:11:13: `documents.extractors` has an entry that cannot be used: `application/msword`. "
+     "Write the bare media type and a command with {in} in it, as in application/msword: "
+     "[antiword, "
+     "\"{in}\"].\n"},
     {"preset", WHOLE "retry: {preset: seed-411}\n",
      "t.yaml:11:17: `retry.preset` takes one of `seed-412`, `tenacity`.\n"},
     {"factor", WHOLE "retry: {factor: 1.0001}\n",

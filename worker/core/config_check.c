@@ -226,6 +226,48 @@ static void check_http(const struct check *check)
                           "`http.summary` names no agent");
 }
 
+// ------------------------------------------------------------------------------------- documents
+
+// "name", "*.name", either with ":port".
+static bool valid_host(const char *host)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+    host += strncmp(host, "*.", 2) == 0 ? 2 : 0;
+    size_t len = strspn(host, letters);
+    return len > 0 && host[0] != '.' &&
+           (host[len] == '\0' || (host[len] == ':' && valid_port(host + len + 1)));
+}
+
+static bool valid_extractor(const struct config_command *command)
+{
+    const char *slash = strchr(command->name, '/');
+    bool fine = slash && slash != command->name && slash[1] && !strpbrk(command->name, "; ");
+    bool reads = false;
+    for (size_t i = 0; command->argv && command->argv[i]; i++)
+        reads |= strstr(command->argv[i], "{in}") != NULL;
+    return fine && reads;
+}
+
+static void check_documents(const struct check *check)
+{
+    const struct config_documents *documents = &check->config->documents;
+    for (size_t i = 0; documents->hosts && documents->hosts[i]; i++)
+        if (!valid_host(documents->hosts[i]))
+            config_errors_add(check->errors, place_of(check, documents, CONFIG_DOCUMENTS, "hosts"),
+                              "Write docs.example.com, *.example.com or docs.example.com:8443: no "
+                              "scheme and no path.",
+                              "`documents.hosts` has what is no host");
+    const struct config_command *command = documents->extractors;
+    for (; command && command->name; command++)
+        if (!valid_extractor(command))
+            config_errors_add(
+                check->errors, place_of(check, documents, CONFIG_DOCUMENTS, "extractors"),
+                "Write the bare media type and a command with {in} in it, as in "
+                "application/msword: [antiword, \"{in}\"].",
+                "`documents.extractors` has an entry that cannot be used: `%s`", command->name);
+}
+
 // ------------------------------------------------------------------------------------- retry
 
 // What the preset decides goes back to the keys, so that `config show` tells the truth.
@@ -583,6 +625,7 @@ void config_finish(struct config *config, struct config_errors *errors)
     struct check check = {config, errors};
     check_kafka(&check);
     check_http(&check);
+    check_documents(&check);
     check_retry(&check);
     for (size_t i = 0, keys = 0; i < config->provider_count; i++) {
         check_provider(&check, &config->providers[i]);

@@ -4,6 +4,7 @@
 // The host must be allowed, and the address that its name leads to must be public: looked at where
 // the socket is made, so that no second look-up can give another. Redirects are an error, since
 // where they lead was not allowed by anybody.
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,17 +92,23 @@ static char *last_part(CURLU *url)
 
 // ------------------------------------------------------------------------------- callbacks
 
-static bool is_loopback(const struct curl_sockaddr *address)
+static bool is_loopback(const struct sockaddr *address)
 {
-    return (address->family == AF_INET &&
-            ((const unsigned char *)&address->addr)[4] == 127); // 127.0.0.0/8, behind the port
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    if (address->sa_family == AF_INET) {
+        memcpy(&v4, address, sizeof(v4));
+        return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+    }
+    memcpy(&v6, address, sizeof(v6));
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *transfer = context;
     bool allowed = address_is_public(&address->addr) ||
-                   (transfer->ask->allow_loopback && is_loopback(address));
+                   (transfer->ask->allow_loopback && is_loopback(&address->addr));
     if (purpose != CURLSOCKTYPE_IPCXN || !allowed) {
         transfer->refused_address = true;
         return CURL_SOCKET_BAD;

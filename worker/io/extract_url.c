@@ -37,7 +37,7 @@ static bool refuse_file(struct extract_answer *answer)
                         "The document's file: URL does not lead to a file below documents.allow");
 }
 
-// Is the path, free of links, below one of the allowed folders?
+// Is the path, free of links, one of the allowed folders or below it?
 static bool is_below(char *const *folders, const char *path)
 {
     char real[PATH_MAX];
@@ -46,7 +46,7 @@ static bool is_below(char *const *folders, const char *path)
             continue;
         size_t len = strlen(real);
         bool root = len == 1;
-        if (strncmp(path, real, len) == 0 && (root || path[len] == '/'))
+        if (strncmp(path, real, len) == 0 && (root || path[len] == '/' || path[len] == '\0'))
             return true;
     }
     return false;
