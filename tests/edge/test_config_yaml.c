@@ -543,7 +543,8 @@ static const struct mistake MISTAKES[] = {
      "t.yaml:11:16: `kafka.group` has no value: /nowhere/x cannot be read: No such file or "
      "directory.\n"},
     {"failing program", WHOLE "kafka: {group: \"${exec:false}\"}\n",
-     "t.yaml:11:16: `kafka.group` has no value: `false` of ${exec:…} ended with status 1.\n"},
+     "t.yaml:11:16: `kafka.group` has no value: `false` of ${exec:…} ended with status 1. "
+     "Run the command by hand, as the user of precis, to see what it says.\n"},
     {"no such program", WHOLE "kafka: {group: \"${exec:/nowhere/x}\"}\n",
      "t.yaml:11:16: `kafka.group` has no value: `/nowhere/x` of ${exec:…} cannot be started: No "
      "such file or directory.\n"},

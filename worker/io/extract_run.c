@@ -2,9 +2,10 @@
 // A program between two pipes.
 //
 // SIGTERM (the worker has died, see extract_child.c) is let in only while we wait, so that the
-// private directory is removed before we end. Where the child lives in a PID namespace of its own,
-// the program is its first process, and whatever it has started ends with it; else the process
-// group does that.
+// private directory is removed before we end. Between us and the program stands a keeper, which
+// waits for it and tells how it ended: where we have left our PID namespace, the keeper is the
+// first process of the new one, and when it ends, so does all that the program has started. (The
+// program itself should not be that process: signals mean something else there.)
 #include "io/extract_run.h"
 
 #include <errno.h>
@@ -63,11 +64,27 @@ static void words_free(char **words)
 struct process {
     pid_t pid;
     int output, complaints; // to read from
-    int exec_error;         // to read errno from, when the program could not be started
+    int news;               // to read struct news from
 };
 
+// What the keeper and, where it could not become the program, the process tell.
+struct news {
+    bool exec; // value is errno of exec; else the status of waitpid
+    int value;
+};
+
+static void tell(int to, bool exec, int value)
+{
+    struct news news;
+    memset(&news, 0, sizeof(news)); // padding goes through the pipe, too
+    news.exec = exec;
+    news.value = value;
+    ssize_t done = write(to, &news, sizeof(news));
+    (void)done; // who does not hear it takes it that we were killed
+}
+
 // In the new process; ends as the program, or tells errno.
-static _Noreturn void become(char *const *words, const char *scratch, int out, int err, int tell)
+static _Noreturn void become(char *const *words, const char *scratch, const int ends[3])
 {
     sigset_t none;
     sigemptyset(&none);
@@ -76,12 +93,33 @@ static _Noreturn void become(char *const *words, const char *scratch, int out, i
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (in >= 0 && dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2 &&
+    if (in >= 0 && dup2(in, 0) == 0 && dup2(ends[0], 1) == 1 && dup2(ends[1], 2) == 2 &&
         setenv("HOME", scratch, 1) == 0 && setenv("TMPDIR", scratch, 1) == 0 && chdir(scratch) == 0)
         execvp(words[0], words);
-    int error = errno;
-    ssize_t told = write(tell, &error, sizeof(error));
-    _exit(told == (ssize_t)sizeof(error) ? 127 : 126);
+    tell(ends[2], true, errno);
+    _exit(127);
+}
+
+static _Noreturn void keep(char *const *words, const char *scratch, const int ends[3])
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pid_t pid = fork(), done = -1;
+    int status = 0;
+    if (pid == 0)
+        become(words, scratch, ends);
+    if (pid < 0) {
+        tell(ends[2], true, errno);
+        _exit(1);
+    }
+    close(ends[0]); // the program's alone
+    close(ends[1]);
+    while (done != pid) { // others are orphans that were left to us
+        done = waitpid(-1, &status, 0);
+        if (done < 0 && errno != EINTR)
+            _exit(1);
+    }
+    tell(ends[2], false, status);
+    _exit(0);
 }
 
 static void close_pair(const int pair[2])
@@ -93,25 +131,25 @@ static void close_pair(const int pair[2])
 
 static bool start(char *const *words, const char *scratch, struct process *out)
 {
-    int output[2] = {-1, -1}, complaints[2] = {-1, -1}, tell[2] = {-1, -1};
+    int output[2] = {-1, -1}, complaints[2] = {-1, -1}, news[2] = {-1, -1};
     pid_t pid = -1;
     if (pipe2(output, O_CLOEXEC) == 0 && pipe2(complaints, O_CLOEXEC) == 0 &&
-        pipe2(tell, O_CLOEXEC) == 0)
+        pipe2(news, O_CLOEXEC) == 0)
         pid = fork();
     if (pid == 0)
-        become(words, scratch, output[1], complaints[1], tell[1]);
+        keep(words, scratch, (const int[]){output[1], complaints[1], news[1]});
     int error = errno;
     if (pid < 0) {
         close_pair(output);
         close_pair(complaints);
-        close_pair(tell);
+        close_pair(news);
         errno = error;
         return false;
     }
     close(output[1]);
     close(complaints[1]);
-    close(tell[1]);
-    *out = (struct process){pid, output[0], complaints[0], tell[0]};
+    close(news[1]);
+    *out = (struct process){pid, output[0], complaints[0], news[0]};
     return true;
 }
 
@@ -167,19 +205,30 @@ static void listen_to(const struct process *process, struct run_end *end)
         close(ended);
 }
 
+// Once the keeper has ended, all that was told is in the pipe.
+static void take_news(const struct process *process, struct run_end *end)
+{
+    struct news news;
+    while (read(process->news, &news, sizeof(news)) == (ssize_t)sizeof(news)) {
+        if (news.exec)
+            end->exec_error = news.value;
+        else
+            end->status = news.value;
+    }
+}
+
 static void run_process(struct process *process, struct run_end *end)
 {
     listen_to(process, end);
     if (end->over || *told_to_end())
         kill(process->pid, SIGKILL);
-    int error = 0;
-    if (read(process->exec_error, &error, sizeof(error)) == (ssize_t)sizeof(error))
-        end->exec_error = error;
     while (waitpid(process->pid, &end->status, 0) < 0 && errno == EINTR)
         ;
+    fcntl(process->news, F_SETFL, O_NONBLOCK); // what the program left behind may hold it open
+    take_news(process, end);
     close(process->output);
     close(process->complaints);
-    close(process->exec_error);
+    close(process->news);
 }
 
 bool extract_run(const struct extract_ask *ask, const struct run *run, struct run_end *end)
