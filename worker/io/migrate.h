@@ -48,8 +48,8 @@ bool migrate_up(const char *conninfo, void (*tell)(void *context, const char *li
 bool migrate_status(const char *conninfo, struct migrate_row **out_rows, size_t *out_count,
                     struct pg_error *out_error);
 // Creates precis_migrator, precis_worker and precis_reader (without login) where they are missing,
-// and grants to them. All that is there becomes precis_migrator's; who calls becomes a member of it.
-// From then on migrate_up acts as precis_migrator, whoever of its members calls.
+// and grants to them. All that is there becomes precis_migrator's; who calls becomes a member of
+// it. From then on migrate_up acts as precis_migrator, whoever of its members calls.
 bool migrate_roles(const char *conninfo, struct pg_error *out_error);
 
 // The query that a worker runs on connecting: one row of two columns for migrate_judge.
