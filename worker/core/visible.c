@@ -104,9 +104,10 @@ size_t visible_copy(struct buf *out, const char *text, size_t len)
     return changed;
 }
 
-static bool is_space(unsigned char c)
+// The ends of lines and paragraphs of Unicode count, too.
+static bool is_space(uint32_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0x2028 || c == 0x2029;
 }
 
 void visible_line(char *out, size_t room, const char *text, size_t len)
@@ -118,10 +119,8 @@ void visible_line(char *out, size_t room, const char *text, size_t len)
     visible_copy(&clean, text, len < room * 8 ? len : room * 8);
     const char *from = buf_str(&clean);
     for (size_t i = 0; i < clean.len;) {
-        size_t bytes = 1;
-        bool space = is_space((unsigned char)from[i]);
-        if (!space)
-            visible_decode(from + i, clean.len - i, &bytes);
+        size_t bytes;
+        bool space = is_space(visible_decode(from + i, clean.len - i, &bytes));
         if (used + bytes + 1 > room)
             break;
         if (!space) {

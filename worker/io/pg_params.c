@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/own.h"
+#include "core/config_check.h"
 
 const char *const pg_params_session_sql =
     "select set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', "
@@ -70,30 +71,29 @@ void pg_params_set(struct pg_params *params, const char *key, const char *value)
     set_borrowed(params, key, copy);
 }
 
-// True where every host of the list is this machine.
+// True where every host of the list is this machine. An empty one is libpq's own socket.
 static bool hosts_are_local(const char *hosts)
 {
-    static const char *const local[] = {"localhost", "127.", "::1", "/", "@"};
-    while (hosts && *hosts) {
-        bool found = false;
-        for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
-            found = found || strncmp(hosts, local[i], strlen(local[i])) == 0;
-        if (!found)
+    for (;;) {
+        size_t len = strcspn(hosts, ",");
+        if (len > 0 && hosts[0] != '/' && hosts[0] != '@' && !config_host_is_loopback(hosts, len))
             return false;
-        hosts = strchr(hosts, ',');
-        hosts += hosts ? 1 : 0;
+        if (hosts[len] == '\0')
+            return true;
+        hosts += len + 1;
     }
-    return true;
 }
 
 static void choose_tls(struct pg_params *params)
 {
     static const char system_certificates[] = "/etc/ssl/certs/ca-certificates.crt";
-    const char *host = pg_params_get(params, "hostaddr");
-    if (host == NULL)
-        host = pg_params_get(params, "host");
+    const char *address = pg_params_get(params, "hostaddr");
+    bool whole = address && address[0] != ',' && !strstr(address, ",,") &&
+                 address[strlen(address) - 1] != ','; // else the host counts where there is none
+    bool local = (!address || hosts_are_local(address)) &&
+                 (whole || hosts_are_local(pg_params_get(params, "host")));
     if (pg_params_get(params, "sslmode") == NULL)
-        set_borrowed(params, "sslmode", hosts_are_local(host) ? "prefer" : "verify-full");
+        set_borrowed(params, "sslmode", local ? "prefer" : "verify-full");
     const char *mode = pg_params_get(params, "sslmode");
     if (strncmp(mode, "verify-", 7) == 0 && pg_params_get(params, "sslrootcert") == NULL)
         set_borrowed(params, "sslrootcert", system_certificates);

@@ -210,6 +210,8 @@ bool secrets_read_env_file(struct secrets *secrets, const char *path, struct buf
     buf_clear(why);
     if (!read_file(path, &file, why))
         return false;
+    if (file.len == 0)
+        return true;
     char *line = file.data;
     char *end = line + file.len;
     if (file.len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0)

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// A conninfo: TLS is verified wherever the server may be another machine, and a password is in no
+// message.
+#include "fuzz.h"
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "io/pg_params.h"
+
+// Is one host of a list this machine, by what it can mean to libpq?
+static bool is_local(const char *host, size_t len)
+{
+    char name[64];
+    struct in_addr v4;
+    if (len == 0 || host[0] == '/' || host[0] == '@')
+        return true; // libpq's socket
+    if (len >= sizeof(name))
+        return false;
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return strcasecmp(name, "localhost") == 0 || strcmp(name, "::1") == 0 ||
+           (inet_pton(AF_INET, name, &v4) == 1 && name[0] == '1' && name[1] == '2' &&
+            name[2] == '7' && name[3] == '.');
+}
+
+static bool all_local(const char *hosts)
+{
+    for (;;) {
+        size_t len = strcspn(hosts, ",");
+        if (!is_local(hosts, len))
+            return false;
+        if (hosts[len] == '\0')
+            return true;
+        hosts += len + 1;
+    }
+}
+
+static void check(const struct pg_params *params, bool mode_given)
+{
+    char where[300];
+    const char *host = pg_params_get(params, "hostaddr");
+    const char *password = pg_params_get(params, "password");
+    pg_params_where(params, where, sizeof(where));
+    FUZZ_CHECK(params->len <= PG_PARAMS_MAX && params->keys[params->len] == NULL);
+    FUZZ_CHECK(strcmp(pg_params_get(params, "gssencmode"), "disable") == 0);
+    FUZZ_CHECK(strcmp(pg_params_get(params, "target_session_attrs"), "read-write") == 0);
+    if (password && strcmp(password, "topsecret") == 0)
+        FUZZ_CHECK(!strstr(where, "topsecret"));
+    host = host && host[0] ? host : pg_params_get(params, "host");
+    if (!mode_given && !all_local(host))
+        FUZZ_CHECK(strcmp(pg_params_get(params, "sslmode"), "verify-full") == 0 &&
+                   pg_params_get(params, "sslrootcert"));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    char *text OWN_FREE = own_strndup((const char *)data, len);
+    bool mode_given = strcasestr(text, "ssl") || strchr(text, '%') || strstr(text, "gssenc") ||
+                      strstr(text, "topsecret@") || strchr(text, '\\');
+    struct pg_params params;
+    if (!pg_params_init(&params, text, "fuzz"))
+        return 0;
+    check(&params, mode_given);
+    pg_params_deinit(&params);
+    return 0;
+}
