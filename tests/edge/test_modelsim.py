@@ -648,6 +648,21 @@ def test_markers_count_attempts(sim):
     assert sim.bill()["calls"][-1]["fault"] is None
 
 
+def test_keys_have_limits_and_faults_of_their_own():
+    sim = Simulator("--key", "sk-one:rpm=60", "--key", "sk-two:fault=http_402", "--key", "sk-three", "--rpm", "6000")
+    heard = {name: sim.chat(headers={"authorization": f"Bearer {name}"})[0] for name in ("sk-one", "sk-two", "sk-three", "sk-no")}
+    assert {name: response.status for name, response in heard.items()} == {
+        "sk-one": 200, "sk-two": 402, "sk-three": 200, "sk-no": 401}
+    assert heard["sk-one"].getheader("x-ratelimit-limit-requests") == "60"
+    assert heard["sk-three"].getheader("x-ratelimit-limit-requests") == "6000"
+    assert [sim.chat(headers={"authorization": "Bearer sk-one"})[0].status for _ in range(2)] == [200, 429]
+    for name in ("sk-two", "sk-three"):
+        assert sim.call("GET", "/v1/models", headers={"authorization": f"Bearer {name}"})[0].status == 200
+    assert sim.call("POST", "/sim/script", {"key": ["a:b"]})[0].status == 400
+    assert sim.call("POST", "/sim/script", {"key": ["a:fault=nothing"]})[0].status == 400
+    sim.stop()
+
+
 def test_unknown_markers_are_text(sim):
     assert sim.chat("See [[sim:no_such_fault]] and [[sim: and [[sim:http_500")[0].status == 200
 

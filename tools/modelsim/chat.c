@@ -132,7 +132,7 @@ bool chat_admit(struct sim *sim, const struct http_request *request, struct repl
         return true;
     if (strncasecmp(key, "bearer ", 7) == 0)
         for (size_t i = 0; i < sim->settings.key_count; i++)
-            if (strcmp(key + 7, sim->settings.keys[i]) == 0) {
+            if (strcmp(key + 7, sim->settings.keys[i].text) == 0) {
                 *out_key = i;
                 return true;
             }
@@ -145,8 +145,9 @@ static const struct fault *choose_fault(struct exchange *x)
 {
     struct sim *sim = x->sim;
     const struct buf *user = &sim->request.user;
-    const struct fault *fault = NULL;
-    if (user->len > 0)
+    const struct fault *fault =
+        sim->settings.key_count > 0 ? sim->settings.keys[x->key].fault : NULL;
+    if (!fault && user->len > 0)
         fault = fault_by_marker(&sim->attempts, user->data, user->len, x->model->name);
     if (!fault && sim->next_fault < sim->settings.next_count)
         fault = sim->settings.next[sim->next_fault++];
@@ -270,9 +271,13 @@ static bool check_limits(struct exchange *x)
 {
     struct sim *sim = x->sim;
     const struct settings *s = &sim->settings;
-    if (s->rpm == 0 && s->tpm == 0)
-        return true;
     x->rule = (struct limit_rule){s->rpm, s->tpm, s->burst_ms, s->count_refused};
+    if (s->key_count > 0 && s->keys[x->key].rpm > 0)
+        x->rule.rpm = s->keys[x->key].rpm;
+    if (s->key_count > 0 && s->keys[x->key].tpm > 0)
+        x->rule.tpm = s->keys[x->key].tpm;
+    if (x->rule.rpm == 0 && x->rule.tpm == 0)
+        return true;
     uint64_t asked =
         sim->request.has_limit ? sim->request.limit_tokens : x->model->max_output_tokens;
     uint64_t written = x->usage.visible_tokens + x->usage.reasoning_tokens;

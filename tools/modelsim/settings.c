@@ -88,20 +88,55 @@ static bool read_range(const char *text, struct range_ms *out)
 
 // --- lists
 
+static bool set_key_field(struct api_key *key, const char *name, const char *value)
+{
+    if (strcmp(name, "rpm") == 0)
+        return decimal_parse(value, 0, &key->rpm);
+    if (strcmp(name, "tpm") == 0)
+        return decimal_parse(value, 0, &key->tpm);
+    if (strcmp(name, "fault") != 0)
+        return false;
+    key->fault = fault_find(value, strlen(value));
+    return key->fault != NULL;
+}
+
+// Fields after the key: "rpm=…,tpm=…,fault=…".
+static bool set_key_fields(struct api_key *key, char *fields, char why[WHY_BYTES])
+{
+    char *rest = fields;
+    for (char *field; (field = strsep(&rest, ",")) != NULL;) {
+        char *value = strchr(field, '=');
+        if (!value)
+            return refuse(why, "a key's field is name=value", field);
+        *value++ = '\0';
+        if (!set_key_field(key, field, value))
+            return refuse(why, "not a field of a key, or a bad value", field);
+    }
+    return true;
+}
+
 static bool add_key(struct settings *settings, const char *value, char why[WHY_BYTES])
 {
-    if (!*value)
+    const char *colon = strchr(value, ':');
+    size_t len = colon ? (size_t)(colon - value) : strlen(value);
+    if (len == 0)
         return refuse(why, "a key may not be empty", value);
     settings->keys =
         must_realloc(settings->keys, (settings->key_count + 1) * sizeof *settings->keys);
-    settings->keys[settings->key_count++] = must_copy(value, strlen(value));
-    return true;
+    struct api_key *key = &settings->keys[settings->key_count++];
+    *key = (struct api_key){.text = must_copy(value, len)};
+    if (!colon)
+        return true;
+    char *fields = must_copy(colon + 1, strlen(colon + 1));
+    bool good = set_key_fields(key, fields, why);
+    free(fields);
+    return good;
 }
 
 static void clear_keys(struct settings *settings)
 {
     for (size_t i = 0; i < settings->key_count; i++)
-        free(settings->keys[i]);
+        free(settings->keys[i].text);
     settings->key_count = 0;
 }
 
@@ -227,7 +262,9 @@ static const struct option options[] = {
      "adds or changes a model: context=N,max_output=N,in=USD,cached=USD,out=USD (for 1,000 "
      "tokens),factor=1.1",
      add_model, clear_models},
-    {"key", "KEY", KIND_LIST, 0, "an accepted API key; without any, every caller is welcome",
+    {"key", "KEY:FIELDS", KIND_LIST, 0,
+     "an accepted API key; without any, every caller is welcome. Its own limits and the fault of "
+     "each of its answers: rpm=N,tpm=N,fault=NAME",
      add_key, clear_keys},
     {"latency", "TIME", KIND_RANGE, AT(latency), "before an answer: 200ms or 100-500ms", NULL,
      NULL},

@@ -23,6 +23,12 @@ struct model {
     struct price price;
 };
 
+struct api_key {
+    char *text;
+    uint64_t rpm, tpm;         // 0: those of all keys
+    const struct fault *fault; // of every answer to it; NULL: none
+};
+
 struct fault_chance {
     const struct fault *fault;
     uint64_t per_million;
@@ -41,7 +47,7 @@ struct settings {
     uint64_t seed, bill_calls;
     struct model *models;
     size_t model_count;
-    char **keys; // none: every caller is welcome
+    struct api_key *keys; // none: every caller is welcome
     size_t key_count;
     struct fault_chance *chances;
     size_t chance_count;
