@@ -22,6 +22,8 @@
 #define TIGHT_BYTES                                                                                \
     12 // shorter quotes are not compared in the tight form, where words run together
 
+#define LEVELS 3 // of what is left out: nothing, page numbers, heads and feet
+
 struct mark {
     struct ground_walk walk;
     size_t at; // of the form
@@ -40,9 +42,9 @@ struct form {
 struct ground {
     const char *source;
     size_t len;
-    bool looked; // for furniture
-    struct buf blanked;
-    struct form spaced, paged, tight;
+    bool looked[LEVELS]; // for furniture
+    struct buf blanked[LEVELS];
+    struct form forms[LEVELS][2]; // with white space, and tight
 };
 
 struct ground *ground_new(const char *source, size_t len)
@@ -63,10 +65,11 @@ void ground_free(struct ground *ground)
 {
     if (!ground)
         return;
-    buf_deinit(&ground->blanked);
-    form_deinit(&ground->spaced);
-    form_deinit(&ground->paged);
-    form_deinit(&ground->tight);
+    for (int level = 0; level < LEVELS; level++) {
+        buf_deinit(&ground->blanked[level]);
+        form_deinit(&ground->forms[level][0]);
+        form_deinit(&ground->forms[level][1]);
+    }
     free(ground);
 }
 
@@ -229,13 +232,21 @@ static bool find_in_form(const struct form *form, const char *quote, size_t qlen
     return place != NULL;
 }
 
-// The source without the furniture of its pages; NULL where there is none.
-static const struct buf *blanked(struct ground *ground)
+// A form of the source without its page numbers (level 1), without heads and feet too (level 2).
+// NULL: it would be that of the level before.
+static const struct form *form_of(struct ground *ground, int level, bool tight)
 {
-    if (!ground->looked)
-        ground_blank_furniture(&ground->blanked, ground->source, ground->len);
-    ground->looked = true;
-    return ground->blanked.len ? &ground->blanked : NULL;
+    struct form *form = &ground->forms[level][tight];
+    struct buf *text = &ground->blanked[level];
+    if (level && !ground->looked[level])
+        ground_blank_furniture(text, ground->source, ground->len, level == 2);
+    ground->looked[level] = true;
+    if (level && text->len == 0)
+        return NULL;
+    if (!form->made)
+        make_form(form, level ? text->data : ground->source, level ? text->len : ground->len,
+                  tight);
+    return form;
 }
 
 bool ground_find(struct ground *ground, const char *quote, size_t qlen, size_t *out_from_cp,
@@ -243,17 +254,11 @@ bool ground_find(struct ground *ground, const char *quote, size_t qlen, size_t *
 {
     if (find_verbatim(ground->source, ground->len, quote, qlen, out_from_cp, out_to_cp))
         return true;
-    if (!ground->spaced.made)
-        make_form(&ground->spaced, ground->source, ground->len, false);
-    if (find_in_form(&ground->spaced, quote, qlen, out_from_cp, out_to_cp))
-        return true;
-    const struct buf *paged = blanked(ground);
-    if (paged && !ground->paged.made)
-        make_form(&ground->paged, paged->data, paged->len, false);
-    if (paged && find_in_form(&ground->paged, quote, qlen, out_from_cp, out_to_cp))
-        return true;
-    if (!ground->tight.made)
-        make_form(&ground->tight, paged ? paged->data : ground->source,
-                  paged ? paged->len : ground->len, true);
-    return find_in_form(&ground->tight, quote, qlen, out_from_cp, out_to_cp);
+    for (int tight = 0; tight < 2; tight++)
+        for (int level = 0; level < LEVELS; level++) {
+            const struct form *form = form_of(ground, level, tight);
+            if (form && find_in_form(form, quote, qlen, out_from_cp, out_to_cp))
+                return true;
+        }
+    return false;
 }

@@ -35,9 +35,9 @@ bool ground_is_letter(uint32_t c);
 bool ground_is_quotation_mark(uint32_t c);
 bool ground_is_ignored(uint32_t c);
 
-// The text with a space for each code point of its pages' furniture (numbers, and heads and feet
-// that return) appended to `out`, so that code points keep their numbers. False: there is none, and
-// nothing is appended.
-bool ground_blank_furniture(struct buf *out, const char *text, size_t len);
+// The text with a space for each code point of its pages' furniture appended to `out`, so that code
+// points keep their numbers: page numbers, and the heads and feet that return, if `returning`.
+// False: there is none, and nothing is appended.
+bool ground_blank_furniture(struct buf *out, const char *text, size_t len, bool returning);
 
 #endif

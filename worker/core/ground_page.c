@@ -196,19 +196,23 @@ static int by_place(const void *a, const void *b)
     return (left->line.from > right->line.from) - (left->line.from < right->line.from);
 }
 
-// Of the lines beside form feeds, those that return, and page numbers.
-static void keep_furniture(struct edges *edges, const char *text)
+// Of the lines beside form feeds: page numbers, and where asked those that return.
+static void keep_furniture(struct edges *edges, const char *text, bool returning)
 {
     size_t kept = 0;
     if (edges->count)
         qsort(edges->list, edges->count, sizeof(struct edge), by_hash);
+    uint64_t last_hash = 0;
+    size_t last_from = SIZE_MAX;
     for (size_t i = 0; i < edges->count; i++) {
         struct edge edge = edges->list[i];
-        bool before = i > 0 && edges->list[i - 1].hash == edge.hash &&
-                      edges->list[i - 1].line.from != edge.line.from;
+        bool before =
+            last_from != SIZE_MAX && last_hash == edge.hash && last_from != edge.line.from;
         bool behind = i + 1 < edges->count && edges->list[i + 1].hash == edge.hash &&
                       edges->list[i + 1].line.from != edge.line.from;
-        if (before || behind || is_page_number(text, edge.line))
+        last_hash = edge.hash;
+        last_from = edge.line.from;
+        if ((returning && (before || behind)) || is_page_number(text, edge.line))
             edges->list[kept++] = edge;
     }
     edges->count = kept;
@@ -242,7 +246,7 @@ static void blank(struct buf *out, const char *text, struct line line)
     }
 }
 
-bool ground_blank_furniture(struct buf *out, const char *text, size_t len)
+bool ground_blank_furniture(struct buf *out, const char *text, size_t len, bool returning)
 {
     struct edges edges = {.count = 0};
     for (const char *feed = memchr(text, '\f', len); feed;
@@ -250,7 +254,7 @@ bool ground_blank_furniture(struct buf *out, const char *text, size_t len)
         add_foot(&edges, text, (size_t)(feed - text));
         add_head(&edges, text, len, (size_t)(feed - text));
     }
-    keep_furniture(&edges, text);
+    keep_furniture(&edges, text, returning);
     add_lone_numbers(&edges, text, len);
     if (edges.count)
         qsort(edges.list, edges.count, sizeof(struct edge), by_place);
