@@ -108,6 +108,7 @@ static void amounts(void **state)
         {"$2,000 due by 2001", "$2,001", "$2,001"},
         {"a penalty of 250,- EUR", "EUR 250", ""},
         {"as set out in section 17", "$17", "$17"},
+        {"in dollars\n200\n\f", "$200", "$200"},
         {"a cap of £1 million", "£10 million", "£10 million"},
     };
     CHECK_ROWS(rows);
@@ -170,6 +171,9 @@ static void dates(void **state)
         {"As of 4/7/20", "7. April 2020", ""},
         {"As of 4/7/20", "4 July 2020", ""},
         {"As of 4/7/20", "4/8/20", "4/8/20"},
+        {"As of 4/7/20 until 4/30/20", "April 7, 2020", ""},
+        {"As of 4/7/20 until 4/30/20", "4 July 2020", "4 July 2020"},
+        {"As of 4/7/20 until 30/7/20", "April 7, 2020", "April 7, 2020"},
         {"Dated 05/05/98", "May 5, 1998", ""},
         {"18-May-2000", "2000-05-18", ""},
         {"1er octobre 2021", "1 October 2021", ""},

@@ -27,9 +27,11 @@ struct evidence {
     uint32_t currencies;
     uint8_t units;
     bool percent;
-    bool loose; // alone: no currency, percent, unit or noun, and no label
-    bool any;   // at all, in whatever role but a year's
-    bool year;  // four figures that may be a year
+    bool formed;    // loose, and written as money is
+    bool orders[3]; // dates: by ORDER_DAY_FIRST, ORDER_MONTH_FIRST of an open date
+    bool loose;     // alone: no currency, percent, unit or noun, and no label
+    bool any;       // at all, in whatever role but a year's
+    bool year;      // four figures that may be a year
 };
 
 struct want {
@@ -63,6 +65,7 @@ struct facts {
     struct evidence *table;
     size_t slots;
     uint32_t currencies; // that the source names anywhere
+    bool orders[4];      // enum date_order: what its dates in figures show
     // For dates without a year: the last one with a year, and the last without.
     struct fact_date last_full, last_open;
     size_t token_no, full_no, open_no;
@@ -364,7 +367,9 @@ static void see_value(struct facts *facts, const struct amount *amount, struct d
     evidence->units |= amount->unit;
     evidence->year |= year;
     evidence->any = true;
-    evidence->loose |= !said && !year && !amount->label && !amount->noun && !amount->code;
+    bool loose = !said && !year && !amount->label && !amount->noun && !amount->code;
+    evidence->loose |= loose;
+    evidence->formed |= loose && amount->formed;
 }
 
 static void see_amount(struct facts *facts, const struct amount *amount)
@@ -374,24 +379,27 @@ static void see_amount(struct facts *facts, const struct amount *amount)
         see_value(facts, amount, amount->figure.values[i]);
 }
 
-static void see_key(struct facts *facts, int kind, const struct fact_date *date)
+// `order` is ORDER_NONE, or the reading of an open date that this one is.
+static void see_key(struct facts *facts, int kind, const struct fact_date *date, int order)
 {
     struct evidence *evidence = evidence_of(facts, date_key(kind, date));
-    if (evidence)
-        evidence->any = true;
+    if (!evidence)
+        return;
+    evidence->any |= order == ORDER_NONE;
+    evidence->orders[order] = true;
 }
 
-static void see_date(struct facts *facts, const struct fact_date *date)
+static void see_date(struct facts *facts, const struct fact_date *date, int order)
 {
     if (date->day)
-        see_key(facts, KEY_MONTH_DAY, date);
+        see_key(facts, KEY_MONTH_DAY, date, order);
     if (date->year == 0)
         return;
-    see_key(facts, KEY_YEAR, date);
+    see_key(facts, KEY_YEAR, date, ORDER_NONE);
     if (date->month)
-        see_key(facts, KEY_MONTH, date);
+        see_key(facts, KEY_MONTH, date, order);
     if (date->day)
-        see_key(facts, KEY_DAY, date);
+        see_key(facts, KEY_DAY, date, order);
 }
 
 // A day without a year has that of a date near it.
@@ -399,14 +407,17 @@ static void lend_year(struct facts *facts, const struct fact_date *open, int yea
 {
     struct fact_date date = *open;
     date.year = (int16_t)year;
-    see_date(facts, &date);
+    see_date(facts, &date, ORDER_NONE);
 }
 
 static void see_dates(struct facts *facts, const struct fact_dates *dates)
 {
+    facts->orders[dates->order] = true;
     for (size_t i = 0; i < dates->count; i++) {
         const struct fact_date *date = &dates->dates[i];
-        see_date(facts, date);
+        int order =
+            dates->order == ORDER_OPEN ? (i ? ORDER_MONTH_FIRST : ORDER_DAY_FIRST) : ORDER_NONE;
+        see_date(facts, date, order);
         if (date->year && facts->open_no && facts->token_no - facts->open_no < NEAR_TOKENS)
             lend_year(facts, &facts->last_open, date->year);
         if (!date->year && facts->full_no && facts->token_no - facts->full_no < NEAR_TOKENS)
@@ -459,7 +470,16 @@ static bool amount_supported(const struct facts *facts, const struct claim *clai
     if (evidence->currencies & claim->currencies)
         return true;
     bool known = facts->currencies == 0 || (facts->currencies & claim->currencies);
-    return evidence->currencies == 0 && evidence->loose && known;
+    return evidence->currencies == 0 && evidence->formed && known;
+}
+
+// "4/7/20" may be either date, unless the other dates of the text show which.
+static bool date_supported(const struct facts *facts, const struct evidence *evidence)
+{
+    bool day_first = facts->orders[ORDER_DAY_FIRST], month_first = facts->orders[ORDER_MONTH_FIRST];
+    return evidence->any || evidence->year ||
+           (evidence->orders[ORDER_DAY_FIRST] && (day_first || !month_first)) ||
+           (evidence->orders[ORDER_MONTH_FIRST] && (month_first || !day_first));
 }
 
 static bool number_supported(const struct claim *claim, const struct want *want,
@@ -479,7 +499,7 @@ static bool want_supported(struct facts *facts, const struct claim *claim, const
     case FACT_PERCENTAGE:
         return evidence->percent || (evidence->loose && claim->fractional);
     case FACT_DATE:
-        return evidence->any || evidence->year;
+        return date_supported(facts, evidence);
     case FACT_NUMBER:
         return number_supported(claim, want, evidence);
     case FACT_NAME:

@@ -8,13 +8,10 @@
 
 #include <string.h>
 
-static bool is_date(int64_t year, int64_t month, int64_t day)
+// A date that no calendar has ("31.11.2017") is a date too: a claimed one is found nowhere.
+static bool is_date(int64_t month, int64_t day)
 {
-    static const int8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (month < 1 || month > 12 || day < 1 || day > days[month - 1])
-        return false;
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    return month != 2 || day < 29 || leap || year == 0;
+    return month >= 1 && month <= 12 && day >= 1 && day <= 31;
 }
 
 static struct fact_date date_of(int64_t year, int64_t month, int64_t day)
@@ -93,7 +90,7 @@ static void split_date(const char *text, size_t len, struct date_figures *out)
 
 static void add_reading(struct token *out, int64_t year, int64_t month, int64_t day)
 {
-    if (!is_year(year) || !is_date(year, month, day) || out->count == 2)
+    if (!is_year(year) || !is_date(month, day) || out->count == 2)
         return;
     struct fact_date date = date_of(year, month, day);
     if (out->count && memcmp(&out->dates[0], &date, sizeof(date)) == 0)
@@ -127,8 +124,14 @@ static void read_three(const struct date_figures *date, struct token *out)
         return;
     int64_t full = full_year(value[2], date->len[2]);
     add_reading(out, full, value[1], value[0]);
-    if (date->sign != '.')
-        add_reading(out, full, value[0], value[1]);
+    if (date->sign == '.')
+        return;
+    uint8_t day_first = out->count;
+    add_reading(out, full, value[0], value[1]);
+    if (out->count == 2)
+        out->order = ORDER_OPEN;
+    else if (value[0] != value[1] && out->count)
+        out->order = day_first ? ORDER_DAY_FIRST : ORDER_MONTH_FIRST;
 }
 
 size_t fact_figure_date(const char *text, size_t len, struct token *out)
@@ -271,7 +274,7 @@ static int64_t read_year(struct path *path)
 
 static void add_date(struct fact_dates *out, int64_t year, int64_t month, int64_t day)
 {
-    if (out->count < 4 && (day == 0 || is_date(year, month, day)))
+    if (out->count < 4 && (day == 0 || is_date(month, day)))
         out->dates[out->count++] = date_of(year, month, day);
 }
 
@@ -421,6 +424,7 @@ struct fact_dates fact_dates_at(const struct fact_scan *scan)
         memcpy(out.dates, token->dates, sizeof(token->dates));
         out.tokens = 1;
         out.readings = true;
+        out.order = token->order;
     } else if (fact_word_as(token, MEANS_MONTH)) {
         month_first(scan, &out);
     } else if (fact_word_as(token, MEANS_ERA)) {

@@ -99,6 +99,9 @@ struct fact_date {
     int8_t month, day; // 0: not said
 };
 
+// Which reading of a date in figures, parted by "/" or "-", was possible.
+enum date_order { ORDER_NONE, ORDER_DAY_FIRST, ORDER_MONTH_FIRST, ORDER_OPEN };
+
 enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_DATE, TOKEN_SIGN, TOKEN_HAN };
 
 struct token {
@@ -109,6 +112,7 @@ struct token {
     bool worded;                  // NUMBER: in letters or Han numerals
     uint8_t figures;              // NUMBER: how many, where there is no separator; else 0
     uint8_t count;                // NUMBER, DATE: readings
+    uint8_t order;                // DATE: enum date_order
     uint8_t unit;                 // NUMBER: the unit that is part of the word ("dreimonatig")
     uint32_t sign;                // SIGN, HAN: the character
     const struct fact_word *word; // its first row; NULL: it is not in the table
@@ -186,6 +190,7 @@ struct amount {
     bool noun;           // some other word follows
     bool label;          // the number of a section or of a list's entry
     bool code;           // letters are glued to it
+    bool formed;         // written as money is: with separators, or five figures and more
     bool scaled;         // the last value is one in a scale that stands behind a second number
     int before, after;   // tokens that belong to it before the number and behind it
 };
@@ -194,7 +199,9 @@ struct fact_dates {
     struct fact_date dates[4];
     size_t count;
     int tokens;    // 0: there is no date
-    bool readings; // the dates are readings of one date, not several
+    bool readings; // the dates are readings of one date, not several; with two the day is first in
+                   // [0]
+    uint8_t order;
 };
 
 struct amount fact_amount_at(const struct fact_scan *scan);

@@ -293,6 +293,8 @@ struct amount fact_amount_at(const struct fact_scan *scan)
         read_range(scan, &amount);
     said = amount.currencies || amount.percent || amount.unit;
     amount.code = is_code(scan, &amount);
+    const struct token *token = fact_token(scan, 0);
+    amount.formed = token->figures == 0 || token->figures > 4;
     amount.label = !said && is_label(scan, &amount);
     const struct token *next = fact_token(scan, amount.figure.tokens);
     amount.noun = !said && (next->kind == TOKEN_WORD || next->kind == TOKEN_HAN);
