@@ -76,6 +76,7 @@ def test_each_template_on_a_document_of_its_kind(precis, data_dir):
         output = row["output"] if isinstance(row["output"], dict) else json.loads(row["output"])
         assert list(schema["required"]) == list(schema["properties"])
         assert set(output) == set(schema["properties"])
+        assert not row["warnings"], (name, row["warnings"])
         text = document(data_dir, name).read_text(encoding="utf-8")
         kinds = dict(fields(schema))
         dates = amounts = 0
@@ -99,6 +100,29 @@ def test_each_template_on_a_document_of_its_kind(precis, data_dir):
     calls = precis.rows("select outcome from precis.costs")
     assert len(calls) == len(DOCUMENTS) and all(row["outcome"] == "ok" for row in calls)
     precis.check_promises(ids.values())
+
+
+def test_a_long_contract_is_split_and_its_fields_filled_from_the_parts(precis):
+    precis.configure(models={"grok-4.3": {"context_tokens": 20000, "max_output_tokens": 4096}})
+    path = ROOT / "tests" / "data" / "demo" / "framework-agreement-long.txt"
+    precis.run("submit", path, "--template", "contract", "--batch", "b")
+    precis.start_worker()
+    jobs = precis.wait_final([path.name])
+    assert jobs[path.name]["state"] == "done", jobs
+    plan = precis.rows("select calls::text, prompt_version from precis_data.plans")[0]
+    kinds = [call["kind"] for call in json.loads(plan["calls"])]
+    assert kinds.count("part") >= 2 and kinds[-1] == "combine"
+    assert plan["prompt_version"].startswith("contract@1 summary-")
+    row = precis.rows("select output, prompt_version from precis.summaries")[0]
+    assert row["prompt_version"] == plan["prompt_version"]
+    output = row["output"] if isinstance(row["output"], dict) else json.loads(row["output"])
+    schema = precis.json("templates", "show", "contract")["summarize"]["output_schema"]
+    assert set(output) == set(schema["properties"])
+    text = plain(path.read_text())
+    assert output["amounts"] and all(plain(item["amount"]) in text for item in output["amounts"])
+    cited = precis.rows("select found from precis.citations")
+    assert len(cited) >= 10 and all(row["found"] for row in cited)
+    precis.check_promises([path.name])
 
 
 def test_blanks_stay_null(precis, case_dir):

@@ -87,6 +87,32 @@ static void test_kinds(void **state)
     prompt_deinit(&combine);
 }
 
+// A part of a long document knows what the whole is asked for, and answers in its own form.
+static void test_part_knows_the_fields(void **state)
+{
+    (void)state;
+    struct job_spec spec = basic_spec();
+    spec.output_schema_json =
+        (char *)(uintptr_t) "{\"type\":\"object\",\"properties\":{\"rent\":{\"type\":\"array\","
+                            "\"description\":\"each "
+                            "step\",\"items\":{\"type\":\"object\",\"properties\":{\"amount\":{"
+                            "\"description\":\"as "
+                            "written\"}}}},\"law\":{\"type\":\"string\"}}}";
+    struct prompt part = build(&spec, PROMPT_PART, "Text.");
+    assert_has(part.messages[0].content, "\n- rent: each step\n  - amount: as written\n- law\n");
+    assert_has(part.messages[0].content, "3 to 16 entries");
+    assert_has(part.schema_json, "3 to 16 entries");
+    assert_has_not(part.schema_json, "rent");
+    struct prompt whole = build(&spec, PROMPT_WHOLE, "Text.");
+    assert_has_not(whole.messages[0].content, "- rent");
+    spec.output_schema_json = (char *)(uintptr_t) "{\"type\":\"object\"}";
+    struct prompt bare = build(&spec, PROMPT_PART, "Text.");
+    assert_has_not(bare.messages[0].content, "fields");
+    prompt_deinit(&part);
+    prompt_deinit(&whole);
+    prompt_deinit(&bare);
+}
+
 static void test_system_is_the_same_for_each_document(void **state)
 {
     (void)state;
@@ -328,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_system_says_the_rules),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_part_knows_the_fields),
         cmocka_unit_test(test_system_is_the_same_for_each_document),
         cmocka_unit_test(test_fence),
         cmocka_unit_test(test_invisible_text_is_not_sent),

@@ -345,6 +345,9 @@ static void test_rule_of_the_kinds(void **state)
     assert_true(whole.own_schema && !part.own_schema);
     assert_int_equal(whole.max_chars, 100);
     assert_int_equal(part.max_chars, PART_SUMMARY_CHARS);
+    assert_int_equal(part.points_max, PART_POINTS_MAX_OWN);
+    spec.output_schema_json = NULL;
+    part = summary_rule_of(&spec, PROMPT_PART, NULL, 5, true);
     assert_int_equal(part.points_max, PART_POINTS_MAX);
     assert_true(part.final && part.evidence);
 }

@@ -10,13 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/own.h"
 #include "core/tokens.h"
 #include "core/visible.h"
 
-#define FENCE_CHARS 8
+#define FENCE_CHARS   8
+#define OUTLINE_DEPTH 8
 
 static void add_message(struct prompt *prompt, const char *role, struct buf *content)
 {
@@ -87,7 +90,7 @@ static void add_default_form(struct buf *out, const struct job_spec *spec, enum 
                " characters, spaces included.\n- key_points: ",
                part ? PART_SUMMARY_CHARS : spec->max_chars);
     add_point_count(out, part ? PART_POINTS_MIN : spec->points_min,
-                    part ? PART_POINTS_MAX : spec->points_max);
+                    part ? prompt_part_points(spec) : spec->points_max);
     buf_add_str(out, ", the most important first, each one plain sentence.\n");
     if (spec->evidence_quotes)
         add_quote_rule(out, kind);
@@ -107,6 +110,42 @@ static void add_own_form(struct buf *out, const struct job_spec *spec, enum prom
     }
     buf_add_str(out, spec->output_schema_json);
     buf_add_char(out, '\n');
+}
+
+// The fields of a schema with what they mean, a line each.
+static void add_fields(struct buf *out, const json_t *schema, int depth)
+{
+    json_t *properties = json_object_get(schema, "properties");
+    const char *name;
+    json_t *property;
+    if (depth > OUTLINE_DEPTH)
+        return;
+    json_object_foreach(properties, name, property)
+    {
+        const char *meaning = json_string_value(json_object_get(property, "description"));
+        buf_printf(out, "%*s- ", 2 * depth, "");
+        visible_copy(out, name, strlen(name));
+        if (meaning) {
+            buf_add_str(out, ": ");
+            visible_copy(out, meaning, strlen(meaning));
+        }
+        buf_add_char(out, '\n');
+        add_fields(out, property, depth + 1);
+        add_fields(out, json_object_get(property, "items"), depth + 1);
+    }
+}
+
+// What the answers of all parts will be used for: a part that does not know would leave it out.
+static void add_outline(struct buf *out, const struct job_spec *spec)
+{
+    json_t *schema = json_loads(spec->output_schema_json, 0, NULL);
+    if (json_object_size(json_object_get(schema, "properties")) > 0) {
+        buf_add_str(out, "The answers for all parts will be used to fill these fields. Let the key "
+                         "points say what this part holds for them, with its amounts, dates and "
+                         "names, and nothing of fields that it says nothing about:\n");
+        add_fields(out, schema, 0);
+    }
+    json_decref(schema);
 }
 
 static void add_wishes(struct buf *out, const struct job_spec *spec)
@@ -137,6 +176,8 @@ static void add_system(struct prompt *prompt, const struct job_spec *spec, enum 
         add_own_form(&out, spec, kind);
     else
         add_default_form(&out, spec, kind);
+    if (kind == PROMPT_PART && spec->output_schema_json)
+        add_outline(&out, spec);
     add_wishes(&out, spec);
     add_message(prompt, "system", &out);
 }

@@ -12,8 +12,9 @@
 // one batch share their beginning in the provider's cache.
 //
 // Kinds: WHOLE, the document fits; PART, one part of a longer one, answered as
-// {summary, key_points} in more room, whatever the job's schema; COMBINE, the part answers are the
-// text and the job's own form is asked for. The word JSON is in every prompt, as json_object needs.
+// {summary, key_points} in more room, whatever the job's schema, whose fields it is told; COMBINE,
+// the part answers are the text and the job's own form is asked for. The word JSON is in every
+// prompt, as json_object needs.
 #ifndef PRECIS_CORE_PROMPT_H
 #define PRECIS_CORE_PROMPT_H
 
@@ -24,11 +25,13 @@
 #include "core/spec.h"
 
 // Changes whenever a word here changes what a model is told.
-#define PROMPT_VERSION "summary-1"
+#define PROMPT_VERSION "summary-2"
 
 #define PART_SUMMARY_CHARS 1500
 #define PART_POINTS_MIN    3
 #define PART_POINTS_MAX    8
+// Where the answers are to fill the fields of the user's own schema.
+#define PART_POINTS_MAX_OWN 16
 // Most bytes of a bad answer that its repair shows to the model.
 #define PROMPT_BAD_ANSWER_BYTES 16384
 
@@ -61,7 +64,7 @@ struct prompt_order {
 };
 
 // What is stored with each plan and summary: PROMPT_VERSION, after the name of the job's template
-// where there is one ("contract@1 summary-1"). On the heap.
+// where there is one ("contract@1 summary-2"). On the heap.
 char *prompt_version(const struct job_spec *spec);
 // Whether what is stored there was asked in the words of this program.
 bool prompt_version_is_current(const char *stored);
@@ -76,6 +79,8 @@ int64_t prompt_overhead_tokens(const struct job_spec *spec);
 // The part of it that makes schemas (core/prompt_schema.c). The answer's schema for a kind of call
 // on the heap, and whether it is a strict one.
 char *prompt_schema(const struct job_spec *spec, enum prompt_kind kind, bool *out_strict);
+// Most key points of a part's answer.
+int64_t prompt_part_points(const struct job_spec *spec);
 // Whether a call of this kind is answered in the form of the job's own output_schema.
 bool prompt_own_schema(const struct job_spec *spec, enum prompt_kind kind);
 

@@ -27,6 +27,11 @@ bool prompt_own_schema(const struct job_spec *spec, enum prompt_kind kind)
     return spec->output_schema_json && kind != PROMPT_PART;
 }
 
+int64_t prompt_part_points(const struct job_spec *spec)
+{
+    return spec->output_schema_json ? PART_POINTS_MAX_OWN : PART_POINTS_MAX;
+}
+
 static char *default_schema(const struct job_spec *spec, enum prompt_kind kind)
 {
     bool part = kind == PROMPT_PART;
@@ -38,7 +43,7 @@ static char *default_schema(const struct job_spec *spec, enum prompt_kind kind)
         "\"description\":\"at most %" PRId64 " characters\"},\"key_points\":"
         "{\"type\":\"array\",\"description\":\"%" PRId64 " to %" PRId64 " entries\",\"items\":",
         part ? PART_SUMMARY_CHARS : spec->max_chars, part ? PART_POINTS_MIN : spec->points_min,
-        part ? PART_POINTS_MAX : spec->points_max);
+        part ? prompt_part_points(spec) : spec->points_max);
     if (spec->evidence_quotes)
         buf_add_str(&out, "{\"type\":\"object\",\"properties\":{\"point\":{\"type\":\"string\"},"
                           "\"quote\":{\"type\":\"string\",\"description\":\"" QUOTE_TEXT

@@ -43,7 +43,7 @@ struct summary_rule summary_rule_of(const struct job_spec *spec, enum prompt_kin
         .kind = kind,
         .max_chars = part ? PART_SUMMARY_CHARS : spec->max_chars,
         .points_min = part ? PART_POINTS_MIN : spec->points_min,
-        .points_max = part ? PART_POINTS_MAX : spec->points_max,
+        .points_max = part ? prompt_part_points(spec) : spec->points_max,
         .evidence = spec->evidence_quotes,
         .own_schema = prompt_own_schema(spec, kind),
         .schema = schema,

@@ -18,8 +18,8 @@
 #include "core/tokens.h"
 #include "job/parts.h"
 
-// What one answer of a part takes in the call that combines it, at most.
-#define PART_ANSWER_TOKENS 2500
+// What one answer of a part takes in the call that combines it, at most, for each of its points.
+#define PART_POINT_TOKENS 312
 // The least room for text that makes a call worth its price.
 #define LEAST_TEXT_TOKENS 200
 // The output limit of a summary call where the job names none: summary, points and quotes.
@@ -80,9 +80,9 @@ static void add_call(struct plan *plan, enum plan_call_kind kind, int64_t from, 
 }
 
 // Levels of combining above `first`..`count`, until one call is left.
-static void add_combining(struct plan *plan, int64_t room)
+static void add_combining(struct plan *plan, int64_t room, int64_t answer_tokens)
 {
-    size_t fan = room > 2 * PART_ANSWER_TOKENS ? (size_t)(room / PART_ANSWER_TOKENS) : 2;
+    size_t fan = room > 2 * answer_tokens ? (size_t)(room / answer_tokens) : 2;
     size_t first = 0;
     while (plan->count - first > 1) {
         size_t end = plan->count;
@@ -187,7 +187,7 @@ static void plan_split(struct job *job, int64_t room)
     for (size_t i = 0; i < chunks.len; i++)
         add_call(&job->plan, PLAN_PART, (int64_t)chunks.items[i].from, (int64_t)chunks.items[i].to);
     chunk_list_deinit(&chunks);
-    add_combining(&job->plan, room);
+    add_combining(&job->plan, room, PART_POINT_TOKENS * prompt_part_points(job->spec));
 }
 
 static void plan_truncate(struct job *job, int64_t room)
