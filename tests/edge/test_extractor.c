@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -369,6 +371,45 @@ static void test_missing_program(void **state)
     free(bench);
 }
 
+// The worker is killed: the program under way ends too, and its private directory goes.
+static void wait_for_path(const char *pattern, bool there)
+{
+    for (int i = 0; i < PATIENCE_MS / 20; i++) {
+        glob_t found;
+        bool now = glob(pattern, 0, NULL, &found) == 0;
+        globfree(&found);
+        if (now == there)
+            return;
+        poll(NULL, 0, 20);
+    }
+    fail_msg("%s is %s", pattern, there ? "not there" : "still there");
+}
+
+static void test_worker_killed(void **state)
+{
+    (void)state;
+    char script[400], mark[300], pattern[300];
+    path_in(mark, sizeof(mark), "running");
+    path_in(pattern, sizeof(pattern), "precis-extract-*");
+    snprintf(script, sizeof(script), "touch %s; exec sleep 1000", mark);
+    pid_t worker = fork();
+    if (worker == 0) {
+        struct extract_bench *bench = own_alloc(sizeof(*bench));
+        struct extract_request slow = {.media_type = "application/x-test", .bytes = "x", .len = 1};
+        open_with(bench, script);
+        bench_open(bench);
+        bench_start(bench, &slow);
+        for (;;)
+            bench_turn(bench, 1000);
+    }
+    wait_for_path(mark, true);
+    wait_for_path(pattern, true);
+    kill(worker, SIGKILL);
+    waitpid(worker, NULL, 0);
+    wait_for_path(pattern, false);
+    remove(mark);
+}
+
 // ------------------------------------------------------------------------------- walls
 
 // The private file, its name and mode; the environment; the limits; no open files of ours.
@@ -431,6 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_misdeeds),
         cmocka_unit_test(test_strange_programs),
         cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_worker_killed),
         cmocka_unit_test(test_surroundings),
         cmocka_unit_test(test_no_network),
     };
