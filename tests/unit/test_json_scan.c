@@ -130,6 +130,97 @@ static void test_load(void **state)
     }
 }
 
+// What json_load_checked makes of a text is what jansson makes of it: the same tree, or none.
+static void check_same(const char *text, size_t len)
+{
+    static const struct json_limits wide = {.bytes = 1000, .depth = 1000, .nodes = 1000};
+    struct failure failure;
+    static const unsigned each[] = {0, JSON_REJECT_DUPLICATES, JSON_DECODE_ANY};
+    for (size_t i = 0; i < COUNT(each); i++) {
+        unsigned flags = each[i];
+        json_t *ours = json_load_checked(text, len, &wide, flags, &failure);
+        json_t *theirs = json_loadb(text, len, flags, NULL);
+        char *our_text = ours ? json_dumps(ours, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        char *their_text = theirs ? json_dumps(theirs, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        if (!our_text != !their_text || (our_text && strcmp(our_text, their_text) != 0))
+            fail_msg("%.*s: %s, jansson says %s", (int)len, text, our_text, their_text);
+        free(our_text);
+        free(their_text);
+        json_decref(ours);
+        json_decref(theirs);
+    }
+}
+
+static void test_same_as_jansson(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        "{}",
+        "[]",
+        " { \"a\" : [ 1 , -2 , 0 , -0 , 123456789012345678 , 1234567890123456789 ] } \n",
+        "{\"a\":1.5,\"b\":1e3,\"c\":9223372036854775808}",
+        "[01]",
+        "[1",
+        "[1,]",
+        "[,1]",
+        "{\"a\":1,}",
+        "{\"a\"}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":1,\"\\u0061\":2}",
+        "{\"\\n\":1}",
+        "{\"\":null}",
+        "[true,false,null,tru,nul]",
+        "[true,false,null]",
+        "[truex]",
+        "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]",
+        "[\"\\x\"]",
+        "[\"\\u00e4\\ufffd\\ud83d\\ude00 \\u4e2d\"]",
+        "[\"\\ud83d\"]",
+        "[\"\\u0000\"]",
+        "[\"\\u12\"]",
+        "[\"\xc3\xa4 \xe4\xb8\xad \xf0\x9f\x98\x80\"]",
+        "{\"\xc3\xa4\":\"\xc3\xa4\\n\xc3\xa4\"}",
+        "[\"\xc3\"]",
+        "[\"\xed\xa0\x80\"]",
+        "[\"\xc0\x80\"]",
+        "[\"a\tb\"]",
+        "[\"\x7f\"]",
+        "[\"abc",
+        "[\"abc\\",
+        "\"abc\"",
+        "12",
+        "[] []",
+        "[]\0",
+        "",
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        check_same(rows[i], strlen(rows[i]));
+    check_same("[]\0", 3);
+}
+
+// One or two bytes of a message are others, or are gone.
+static void test_same_as_jansson_when_damaged(void **state)
+{
+    (void)state;
+    static const char message[] =
+        "{\"v\": 1, \"id\": \"a-1\", \"labels\": {\"m\": \"\xc3\xa4\\u00e4\\ud83d\\ude00\"},"
+        "\"document\": {\"text\": \"One.\\nTwo \\\"q\\\".\"}, \"n\": [true, null, -12, 0.5, {}]}";
+    static const char bytes[] = "\"\\{}[],:0 1e.-u\x80\xc3\xe4\n\0tfn";
+    uint32_t random = 1;
+    for (int round = 0; round < 20000; round++) {
+        size_t len = sizeof(message) - 1;
+        char *text = malloc(len);
+        assert_non_null(text);
+        memcpy(text, message, len);
+        for (int change = 0; change <= round % 2; change++) {
+            random = random * 1664525 + 1013904223;
+            text[(random >> 8) % len] = bytes[(random >> 20) % (sizeof(bytes) - 1)];
+        }
+        check_same(text, round % 5 ? len : (random >> 4) % len);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +228,8 @@ int main(void)
         cmocka_unit_test(test_size_and_depth_bombs),
         cmocka_unit_test(test_mend),
         cmocka_unit_test(test_load),
+        cmocka_unit_test(test_same_as_jansson),
+        cmocka_unit_test(test_same_as_jansson_when_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,8 +156,7 @@ static size_t add_unit(struct buf *out, const char *at, const char *end)
     return used;
 }
 
-// One escape; the bytes read, 0 for a fault.
-static size_t add_escape(struct buf *out, const char *at, const char *end)
+size_t json_pull_escape(struct buf *out, const char *at, const char *end)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     if (end - at < 2)
@@ -185,7 +184,7 @@ bool json_pull_string(struct json_pull *pull, struct buf *out)
         buf_add(out, at, (size_t)(stop - at));
         at = stop;
         if (slash) {
-            size_t used = add_escape(out, at, end);
+            size_t used = json_pull_escape(out, at, end);
             if (!used)
                 return fault(pull);
             at += used;

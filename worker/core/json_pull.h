@@ -57,6 +57,10 @@ bool json_pull_skip(struct json_pull *pull, struct json_span *out_raw);
 // True: no fault, and nothing but white space follows.
 bool json_pull_end(struct json_pull *pull);
 
+// Appends what the escape at `at` (a backslash) stands for, as json_pull_string does. The bytes
+// that were read, two escapes for a surrogate pair; 0: it is malformed.
+size_t json_pull_escape(struct buf *out, const char *at, const char *end);
+
 bool json_span_is(const struct json_span *span, const char *text);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "core/json_tree.h"
+
 // The offset just after the string whose opening quote is at `at`; `len` where it does not end.
 // A quote ends it when an even number of backslashes stands before it.
 static size_t string_end(const char *data, size_t len, size_t at)
@@ -133,6 +135,10 @@ json_t *json_load_checked(const char *data, size_t len, const struct json_limits
 {
     if (!json_scan_check(data, len, limits, out))
         return NULL;
+    const unsigned known = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+    json_t *tree = jansson_flags & ~known ? NULL : json_tree_read(data, len);
+    if (tree)
+        return tree;
     json_error_t error;
     json_t *value = json_loadb(data, len, jansson_flags, &error);
     if (!value)
