@@ -79,9 +79,8 @@ class Model:
         return re.search(r"ca (\S+)\nport (\d+)", self.front.out())
 
     def fresh(self):
-        """The same address with an empty bill."""
-        self.sim.kill()
-        self.sim.start()
+        """An empty bill. Not a new process: nghttpx would find its kept connections dead."""
+        self.sim.reset()
 
     def close(self):
         if self.front:
