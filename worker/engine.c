@@ -40,6 +40,8 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     heap_init(&engine->wakes);
     for (int i = 0; i < STEP_COUNT; i++)
         list_init(&engine->steps[i]);
+    engine->words = fact_words_new();
+    prompt_overhead_init(&engine->overhead);
     gate_init(engine);
     documents_init(engine);
     return engine;
@@ -63,6 +65,7 @@ void engine_free(struct engine *engine)
         }
     gate_deinit(engine);
     fact_words_free(engine->words);
+    prompt_overhead_deinit(&engine->overhead);
     intake_deinit(engine);
     heap_deinit(&engine->wakes);
     slots_deinit(&engine->jobs);
@@ -125,6 +128,7 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .can_extract = engine->edges.extract_ops != NULL,
         .tokens_per_second = gate ? gate->tokens_per_second : 0,
         .words = engine->words,
+        .overhead = &engine->overhead,
     };
 }
 

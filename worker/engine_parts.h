@@ -88,6 +88,7 @@ struct engine {
     struct key_state *keys; // of all providers, from each one's first_key on
     size_t key_count;
     struct fact_words *words; // for every job's summary
+    struct prompt_overhead overhead;
     struct documents documents;
     int64_t next_serial;
     size_t bytes; // that jobs hold

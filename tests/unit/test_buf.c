@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The buffer: appends, the cap, and what it hands out.
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,9 +124,28 @@ static void take_empties_it(void **state)
     assert_false(buf_add_str(&buf, "abcde"));
 }
 
+static void test_add_int(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {0, 7, -7, 10, 1234567890, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct buf buf OWN_BUF, printed OWN_BUF;
+        buf_init(&buf, 0);
+        buf_init(&printed, 0);
+        assert_true(buf_add_int(&buf, numbers[i]));
+        buf_printf(&printed, "%" PRId64, numbers[i]);
+        assert_string_equal(buf_str(&buf), buf_str(&printed));
+    }
+    struct buf small OWN_BUF;
+    buf_init(&small, 2);
+    assert_false(buf_add_int(&small, 123));
+    assert_true(small.overflow && small.len == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_add_int),
         cmocka_unit_test(appends_and_ends_with_nul),
         cmocka_unit_test(grows_over_many_appends),
         cmocka_unit_test(the_cap_refuses_whole_appends),

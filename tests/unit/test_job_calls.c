@@ -46,7 +46,7 @@ static void each_call_is_estimated_by_its_own_text(void **state)
     walk_to_admit(&walk, WALK_JOB(""));
     walk_to_call(&walk);
     struct job *job = walk.job;
-    int64_t overhead = prompt_overhead_tokens(job->spec);
+    int64_t overhead = prompt_overhead_tokens(job->spec, NULL);
     int64_t text = tokens_estimate(job->text, job->text_len);
     assert_int_equal(job->call.input_tokens_estimate, overhead + tokens_upper(text));
     walk_content(&walk, "nothing", "stop");

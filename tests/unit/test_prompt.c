@@ -329,7 +329,7 @@ static void test_overhead_is_an_upper_bound(void **state)
     struct job_spec spec = basic_spec();
     spec.document_name = (char *)(uintptr_t) "contract 12 of 40000.txt";
     spec.language = (char *)(uintptr_t) "\xe4\xb8\xad\xe6\x96\x87";
-    int64_t overhead = prompt_overhead_tokens(&spec);
+    int64_t overhead = prompt_overhead_tokens(&spec, NULL);
     for (uint64_t random = 0; random < 60; random++) {
         struct prompt prompt;
         struct prompt_order order = {.spec = &spec,
@@ -349,6 +349,34 @@ static void test_overhead_is_an_upper_bound(void **state)
     assert_true(overhead < 2000);
 }
 
+// Whatever was asked before, the answer is the spec's own.
+static void test_overhead_remembers_the_last(void **state)
+{
+    (void)state;
+    static char english[] = "en", chinese[] = "zh", name[] = "a name.txt", words[] = "Be brief.",
+                schema[] = "{\"type\":\"object\"}";
+    struct job_spec specs[7];
+    for (size_t i = 0; i < (sizeof(specs) / sizeof(specs[0])); i++)
+        specs[i] = basic_spec();
+    specs[1].language = english;
+    specs[2].language = chinese;
+    specs[3].instructions = english; // the same text, said elsewhere
+    specs[4].document_name = name;
+    specs[5].instructions = words;
+    specs[5].max_chars++;
+    specs[6].output_schema_json = schema;
+    struct prompt_overhead last;
+    prompt_overhead_init(&last);
+    for (size_t round = 0; round < 200; round++) {
+        const struct job_spec *spec =
+            &specs[round * round % 11 % (sizeof(specs) / sizeof(specs[0]))];
+        assert_int_equal(prompt_overhead_tokens(spec, &last), prompt_overhead_tokens(spec, NULL));
+    }
+    assert_true(prompt_overhead_tokens(&specs[4], &last) >
+                prompt_overhead_tokens(&specs[0], &last));
+    prompt_overhead_deinit(&last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_own_schemas),
         cmocka_unit_test(test_definitions_move_to_the_root),
         cmocka_unit_test(test_overhead_is_an_upper_bound),
+        cmocka_unit_test(test_overhead_remembers_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

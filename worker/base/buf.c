@@ -69,6 +69,18 @@ bool buf_add_char(struct buf *buf, char c)
     return buf_add(buf, &c, 1);
 }
 
+bool buf_add_int(struct buf *buf, int64_t number)
+{
+    char digits[20], *at = digits + sizeof(digits);
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (number < 0)
+        *--at = '-';
+    return buf_add(buf, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 bool buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
     va_list again;

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
     char *data; // NULL until the first append
@@ -28,6 +29,8 @@ void buf_clear(struct buf *buf);
 bool buf_add(struct buf *buf, const void *data, size_t len);
 bool buf_add_str(struct buf *buf, const char *text);
 bool buf_add_char(struct buf *buf, char c);
+// In decimal.
+bool buf_add_int(struct buf *buf, int64_t number);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool buf_vprintf(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));

@@ -317,7 +317,8 @@ static int64_t prompt_tokens(const struct prompt *prompt)
     return tokens;
 }
 
-int64_t prompt_overhead_tokens(const struct job_spec *spec)
+// Of all but the document and its name.
+static int64_t form_tokens(const struct job_spec *spec)
 {
     struct prompt longest = {.count = 0};
     size_t most = 0;
@@ -329,7 +330,6 @@ int64_t prompt_overhead_tokens(const struct job_spec *spec)
             .text = "",
             .part = 9999,
             .parts = 9999,
-            .document_name = spec->document_name,
         };
         prompt_build(&prompt, &order);
         if (prompt_bytes(&prompt) > most) {
@@ -344,5 +344,55 @@ int64_t prompt_overhead_tokens(const struct job_spec *spec)
     // the fence's letters may count for more than those drawn here.
     int64_t tokens = prompt_tokens(&longest) + 24;
     prompt_deinit(&longest);
-    return tokens_upper(tokens);
+    return tokens;
+}
+
+static int64_t name_tokens(const char *name)
+{
+    if (!name || !*name)
+        return 0;
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    add_name(&text, name);
+    return 1 + tokens_estimate(buf_str(&text), text.len);
+}
+
+static void add_key(struct buf *key, const struct job_spec *spec)
+{
+    const char *const texts[] = {spec->language, spec->instructions, spec->output_schema_json};
+    const int64_t numbers[] = {spec->max_chars, spec->points_min, spec->points_max,
+                               spec->evidence_quotes};
+    buf_add(key, numbers, sizeof(numbers));
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        size_t len = texts[i] ? strlen(texts[i]) : SIZE_MAX;
+        buf_add(key, &len, sizeof(len));
+        buf_add_str(key, texts[i] ? texts[i] : "");
+    }
+}
+
+void prompt_overhead_init(struct prompt_overhead *last)
+{
+    *last = (struct prompt_overhead){.tokens = 0};
+    buf_init(&last->key, 0);
+}
+
+void prompt_overhead_deinit(struct prompt_overhead *last)
+{
+    buf_deinit(&last->key);
+}
+
+int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhead *last)
+{
+    int64_t name = name_tokens(spec->document_name);
+    if (!last)
+        return tokens_upper(form_tokens(spec) + name);
+    struct buf key OWN_BUF;
+    buf_init(&key, 0);
+    add_key(&key, spec);
+    if (key.len != last->key.len || memcmp(key.data, last->key.data, key.len) != 0) {
+        buf_clear(&last->key);
+        buf_add(&last->key, key.data, key.len);
+        last->tokens = form_tokens(spec);
+    }
+    return tokens_upper(last->tokens + name);
 }

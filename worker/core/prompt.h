@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "core/spec.h"
 
 // Changes whenever a word here changes what a model is told.
@@ -72,9 +73,17 @@ bool prompt_version_is_current(const char *stored);
 // Fills `out`, which the caller clears with prompt_deinit.
 void prompt_build(struct prompt *out, const struct prompt_order *order);
 void prompt_deinit(struct prompt *prompt);
+
+// The last answer of prompt_overhead_tokens, for the jobs behind it that ask the same of a model.
+struct prompt_overhead {
+    struct buf key; // what of a spec stands in every prompt
+    int64_t tokens;
+};
+void prompt_overhead_init(struct prompt_overhead *last);
+void prompt_overhead_deinit(struct prompt_overhead *last);
 // An upper bound for the tokens of everything but the text, over all kinds of call: messages,
-// schema, framing. A repair is not counted in.
-int64_t prompt_overhead_tokens(const struct job_spec *spec);
+// schema, framing. A repair is not counted in. `last` may be NULL.
+int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhead *last);
 
 // The part of it that makes schemas (core/prompt_schema.c). The answer's schema for a kind of call
 // on the heap, and whether it is a strict one.

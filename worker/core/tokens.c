@@ -39,7 +39,7 @@ struct run {
 };
 
 // What a byte is, looked up: the estimate reads every byte of every document.
-enum { LOWER = 1, UPPER = 2, DIGIT = 4, BASE64 = 8, SPACE = 16 };
+enum { LOWER = 1, UPPER = 2, DIGIT = 4, BASE64 = 8, SPACE = 16, MARK = 32 };
 #define SIX(kind) kind, kind, kind, kind, kind, kind
 #define TEN(kind) SIX(kind), kind, kind, kind, kind
 static const unsigned char kinds[256] = {
@@ -49,11 +49,11 @@ static const unsigned char kinds[256] = {
     ['\f'] = SPACE,
     ['\r'] = SPACE,
     [' '] = SPACE,
-    ['+'] = BASE64,
-    ['/'] = BASE64,
-    ['='] = BASE64,
-    ['_'] = BASE64,
-    ['-'] = BASE64,
+    ['+'] = MARK | BASE64,
+    ['/'] = MARK | BASE64,
+    ['='] = MARK | BASE64,
+    ['_'] = MARK | BASE64,
+    ['-'] = MARK | BASE64,
     ['0'] = TEN(DIGIT | BASE64),
     ['A'] = TEN(UPPER | BASE64),
     TEN(UPPER | BASE64),
@@ -169,8 +169,8 @@ static struct run character_run(const char *text, size_t len)
     return run;
 }
 
-// Measures the piece of base64 characters at the cursor. False: an ordinary one (or none), and the
-// cursor knows how far.
+// Measures the piece of base64 characters at the cursor. False: an ordinary one, and the cursor
+// knows how far. A piece of nothing but letters, as most words are, is a run already.
 static bool base64_run(struct cursor *cursor, struct run *out)
 {
     const char *text = cursor->text + cursor->at;
@@ -181,6 +181,10 @@ static bool base64_run(struct cursor *cursor, struct run *out)
         n++;
     }
     const unsigned all = LOWER | UPPER | DIGIT;
+    if (!(seen & (DIGIT | MARK))) {
+        *out = (struct run){.len = n, .milli = letters_milli(n)};
+        return true;
+    }
     if (n < BASE64_LEAST || (seen & all) != all) {
         cursor->plain_until = cursor->at + n;
         return false;

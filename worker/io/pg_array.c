@@ -2,8 +2,6 @@
 // Array literals for set-based statements.
 #include "io/pg_array.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 // Each element is written with its comma or opening brace before it; the closing brace is put on
@@ -65,7 +63,7 @@ void pg_array_add_bytes_as_text(struct pg_array *array, const char *text, size_t
 void pg_array_add_int(struct pg_array *array, int64_t number)
 {
     begin_element(array);
-    buf_printf(&array->text, "%" PRId64, number);
+    buf_add_int(&array->text, number);
 }
 
 void pg_array_add_bool(struct pg_array *array, bool value)

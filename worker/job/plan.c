@@ -54,7 +54,7 @@ int64_t plan_output_tokens(const struct job *job)
 int64_t plan_overhead_tokens(struct job *job)
 {
     if (job->overhead_tokens == 0)
-        job->overhead_tokens = prompt_overhead_tokens(job->spec);
+        job->overhead_tokens = prompt_overhead_tokens(job->spec, NULL);
     return job->overhead_tokens;
 }
 
@@ -343,6 +343,8 @@ enum step_result step_plan(struct job *job, const struct job_event *event,
         failure_set(&failure, ERR_EXPIRED, "the deadline has passed");
         return job_fail(job, &failure, now);
     }
+    if (job->overhead_tokens == 0)
+        job->overhead_tokens = prompt_overhead_tokens(job->spec, now->overhead);
     if (job->plan.count == 0 && make_schema(job) && plan_restore(job, now->config))
         return plan_ready(job, now);
     int32_t no = job->plan.no + 1;
