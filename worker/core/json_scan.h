@@ -27,9 +27,9 @@ bool json_scan_check(const char *data, size_t len, const struct json_limits *lim
 // \ufffd. jansson refuses the first under every flag, jsonb refuses both; a document should not
 // fail for them. *len stays as it is.
 void json_scan_mend_surrogates(char *data, size_t *len);
-// json_scan_check, then json_tree_read or jansson with these flags (JSON_REJECT_DUPLICATES for what must be strict).
-// NULL: *out says why; its code is ERR_TOO_LARGE or ERR_BAD_MESSAGE, which callers that read
-// something else than a job message may replace. The caller owns the value (json_decref).
+// json_scan_check, then json_tree_read or jansson with these flags (JSON_REJECT_DUPLICATES for what
+// must be strict). NULL: *out says why; its code is ERR_TOO_LARGE or ERR_BAD_MESSAGE, which callers
+// that read something else than a job message may replace. The caller owns the value (json_decref).
 json_t *json_load_checked(const char *data, size_t len, const struct json_limits *limits,
                           unsigned jansson_flags, struct failure *out);
 
