@@ -364,6 +364,9 @@ static const struct mistake MISTAKES[] = {
      "range assignor is safe here.\n"},
     {"unknown property", WHOLE "kafka: {properties: {fetch.wait: 5}}\n",
      "t.yaml:11:34: `kafka.properties.fetch.wait` is no property of librdkafka.\n"},
+    {"near property", WHOLE "kafka: {properties: {fetch.wait.ms: 5}}\n",
+     "t.yaml:11:37: `kafka.properties.fetch.wait.ms` is no property of librdkafka. Did you mean "
+     "`fetch.wait.max.ms`?\n"},
     {"bad property", WHOLE "kafka: {properties: {fetch.wait.max.ms: soon}}\n",
      "t.yaml:11:41: `kafka.properties.fetch.wait.max.ms` has a value that librdkafka does not "
      "take.\n"},
@@ -424,11 +427,11 @@ static const struct mistake MISTAKES[] = {
      "t.yaml:6:29: `base_url` of provider `xai` must not hold a user or password: the key belongs "
      "into `key`.…"},
     {"missing base_url", DATABASE MODEL "providers: {xai: {}}\n",
-     "t.yaml:6:13: `providers.xai.base_url` is missing. https://host/v1; http only on loopback, or "
-     "with allow_http\n"},
+     "t.yaml:6:13: `providers.xai.base_url` is missing: https://host/v1; http only on loopback, or "
+     "with allow_http.\n"},
     // models, routes
     {"missing context", DATABASE PROVIDER "models: {m: {provider: xai}}\n",
-     "t.yaml:6:10: `models.m.context_tokens` is missing. prompt and answer together\n"},
+     "t.yaml:6:10: `models.m.context_tokens` is missing: prompt and answer together.\n"},
     {"no such provider",
      DATABASE PROVIDER "models: {m: {provider: xia, context: 4096, max_output: "
                        "100}}\n",
@@ -505,7 +508,7 @@ static const struct mistake MISTAKES[] = {
      "t.yaml:11:17: `http.summary` names no agent. Name an entry of `agents`, or leave the key "
      "out.\n"},
     {"agent without a goal", WHOLE "agents: {a: {model: gpt}}\n",
-     "t.yaml:11:10: `agents.a.goal` is missing.…"},
+     "t.yaml:11:10: `agents.a.goal` is missing: …"},
     {"tool of no kind", WHOLE "tools: {t: {kind: command, url: https://x}}\n",
      "t.yaml:11:19: tool `t` of kind command takes `command` and no `url`.\n"},
     {"database", PROVIDER MODEL PRICE "database: not a conninfo secret\n",
@@ -516,10 +519,11 @@ static const struct mistake MISTAKES[] = {
      "file for --env-file.\n"},
     // YAML
     {"duplicate key", WHOLE "log: {level: info}\nlog: {level: info}\n",
-     "t.yaml:12:1: duplicate key.\n"},
+     "t.yaml:12:1: duplicate key. It stands twice in this mapping.\n"},
     {"duplicate inner key", WHOLE "log: {level: info, level: info}\n",
-     "t.yaml:11:20: duplicate key.\n"},
-    {"tab", "kafka:\n\tgroup: a\n", "t.yaml:2:1: tab character may not be used as indentation.\n"},
+     "t.yaml:11:20: duplicate key. It stands twice in this mapping.\n"},
+    {"tab", "kafka:\n\tgroup: a\n",
+     "t.yaml:2:1: tab character may not be used as indentation. Indent with spaces.\n"},
     {"unquoted reference in flow", WHOLE "kafka: {group: ${env:TEST_KEY}}\n",
      "t.yaml:11:17: missing comma in flow mapping. A ${…} inside { } or [ ] needs quotes.\n"},
     {"second document", WHOLE "---\na: 1\n",

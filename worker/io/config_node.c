@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "core/config_check.h"
+#include "core/text.h"
 #include "core/config_value.h"
 
 // A value on its way into its member.
@@ -202,6 +203,23 @@ static void read_list(const struct setting *setting, struct fy_node *node)
 
 // ------------------------------------------------------------------------------------- maps
 
+// The property of librdkafka that was meant, said as a hint; nothing where none is near.
+static void add_near_property(const char *name, struct buf *hint)
+{
+    size_t count, names_count = 0;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    const char **all = rd_kafka_conf_dump(conf, &count); // names and values in turn
+    const char **names = own_array(count / 2 + 1, sizeof(*names));
+    for (size_t i = 0; i + 1 < count; i += 2)
+        names[names_count++] = all[i];
+    const char *near = text_nearest(name, names, names_count);
+    if (near)
+        buf_printf(hint, "Did you mean `%s`?", near);
+    free(names);
+    rd_kafka_conf_dump_free(all, count);
+    rd_kafka_conf_destroy(conf);
+}
+
 // Whether librdkafka knows the property and takes the value.
 static void check_kafka_property(const struct setting *setting, const char *name, const char *value)
 {
@@ -215,8 +233,12 @@ static void check_kafka_property(const struct setting *setting, const char *name
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, message, sizeof(message));
     rd_kafka_conf_destroy(conf);
+    struct buf hint OWN_BUF;
+    buf_init(&hint, 0);
     if (result == RD_KAFKA_CONF_UNKNOWN)
-        say(setting, NULL, "is no property of librdkafka");
+        add_near_property(name, &hint);
+    if (result == RD_KAFKA_CONF_UNKNOWN)
+        say(setting, buf_str(&hint), "is no property of librdkafka");
     else if (result != RD_KAFKA_CONF_OK)
         say(setting, NULL, "has a value that librdkafka does not take");
 }
@@ -393,6 +415,7 @@ void config_read_default(const struct config_reader *reader, const struct config
         config_set(target->object, field, field->preset, &why);
         note_origin(&setting, "default");
     } else if (field->flags & CONFIG_NEEDED) {
-        config_errors_add(reader->errors, place, field->help, "`%s` is missing", setting.label);
+        config_errors_add(reader->errors, place, NULL, "`%s` is missing: %s", setting.label,
+                          field->help);
     }
 }

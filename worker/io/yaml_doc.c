@@ -72,6 +72,23 @@ struct reading {
     struct config_errors *errors;
 };
 
+// What to look for where the parser's words are about its own state.
+static const char *hint_for(const char *message)
+{
+    static const struct {
+        const char *part, *hint;
+    } hints[] = {
+        {"invalid multiline plain key", "Is there a colon missing behind a key?"},
+        {"as indentation", "Indent with spaces."},
+        {"duplicate key", "It stands twice in this mapping."},
+        {"missing comma", "Is a bracket not closed, or a comma missing?"},
+    };
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+        if (strstr(message, hints[i].part))
+            return hints[i].hint;
+    return NULL;
+}
+
 // Hands the parser's own mistakes over; where it has none, `otherwise` is one.
 static void report(const struct reading *reading, struct fy_diag *diag, const char *otherwise)
 {
@@ -84,8 +101,9 @@ static void report(const struct reading *reading, struct fy_diag *diag, const ch
         bool reference = line_has_reference(reading->text, reading->len, error->line);
         struct config_place place = {reading->file, error->line, error->column};
         config_errors_add(reading->errors, place,
-                          reference ? "A ${…} inside { } or [ ] needs quotes." : NULL, "%s",
-                          error->msg);
+                          reference ? "A ${…} inside { } or [ ] needs quotes."
+                                    : hint_for(error->msg),
+                          "%s", error->msg);
         any = true;
     }
     if (!any)
