@@ -404,6 +404,22 @@ def test_a_watch_in_a_file(story, case_dir):
     assert story.run("status", "acme/deals", "--watch", check=False).returncode == 0
 
 
+def test_a_batch_that_postgresql_has_not_looked_at_yet(precis):
+    """Without statistics PostgreSQL takes tables for tiny, and joined these jobs one by one for minutes."""
+    with precis.session() as session:
+        for table in ("jobs", "claims", "outcomes", "attempts"):
+            session.execute(f"alter table precis_data.{table} set (autovacuum_enabled = false)")
+        session.execute("""
+            insert into precis_data.workers (nonce, name, host, pid, version, consumer_group, lease_until)
+              values ('n', 'host:1', 'host', 1, '0.1.0', 'g', clock_timestamp() + interval '1 hour');
+            insert into precis_data.batches (tenant, name, sealed_total) values ('default', 'many', 9000);
+            insert into precis_data.jobs (tenant, batch, id, revision, kind, content_hash, priority, labels, spec)
+              select 'default', 'many', 'j' || n, 0, 'summarize', '', 5, '{}', '{}' from generate_series(1, 9000) n;
+            insert into precis_data.claims (job_no, worker_id, serial, epoch)
+              select job_no, 1, job_no, 1 from precis_data.jobs""")
+    assert "9,000 waiting" in precis.run("status", "many", timeout=20).stdout
+
+
 def test_names_of_batches(story):
     done = story.run("status", "deals", check=False)
     assert done.returncode == 2

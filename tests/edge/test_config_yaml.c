@@ -387,8 +387,8 @@ static const struct mistake MISTAKES[] = {
     {"a key that is no mapping", KEYS "[\"${env:TEST_KEY}\"]\n",
      "t.yaml:9:12: `providers.xai.keys[0]` takes a mapping: {name, key, limits}.\n"},
     {"a key without its parts", KEYS "[{limits: {rpm: 5}}]\n",
-     "t.yaml:9:5: `providers.xai.keys[0].name` is missing. what costs, logs and metrics call the "
-     "key\n…"},
+     "t.yaml:9:5: `providers.xai.keys[0].name` is missing: what costs, logs and metrics call the "
+     "key.\n…"},
     {"a plain key in the list", KEYS "\n      - {name: a, key: xai-plain}\n",
      "t.yaml:10:24: `providers.xai.keys[0].key` is a secret and must not stand in the file.…"},
     {"a misspelt limit of a key",

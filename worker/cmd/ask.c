@@ -59,6 +59,14 @@ int ask_open(struct invocation *invocation)
     return there ? EXIT_DONE : EXIT_USAGE;
 }
 
+void ask_expect_many(struct invocation *invocation)
+{
+    struct pg_session *session = invocation_database(invocation);
+    struct pg_error error;
+    if (session)
+        (void)pg_script(session, "set enable_nestloop = off", &error); // it is only slower without
+}
+
 struct pg_rows *ask_rows(struct invocation *invocation, const struct ask *ask)
 {
     struct pg_session *session = invocation_database(invocation);

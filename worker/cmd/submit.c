@@ -297,6 +297,7 @@ static int run(struct invocation *invocation)
         code = ask_open(invocation);
     if (code == EXIT_DONE) {
         submit.config = invocation_config(invocation);
+        ask_expect_many(invocation);
         name_batch(&submit);
         code = send_all(&submit);
     }
