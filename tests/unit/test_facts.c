@@ -104,6 +104,8 @@ static void amounts(void **state)
         {"a fee of $.05 per unit", "0.05 dollars a unit", ""},
         {"Rs. 5,00,000", "INR 500,000", ""},
         {"HK$500", "HKD 500", ""},
+        {"a fee of $1,200,000", "a fee of $1,2…", ""},
+        {"a fee of $1,200,000", "a fee of $1,2...", ""},
         {"HK$500", "US$500", "US$500"},
         {"$2,000 due by 2001", "$2,001", "$2,001"},
         {"a penalty of 250,- EUR", "EUR 250", ""},
@@ -239,6 +241,7 @@ static void numbers(void **state)
         {"contract FT18150", "Contract FT18150 and FT99999", ""},
         {"326.5平方米", "326.5 square metres", ""},
         {"326.5平方米", "326.8 square metres", "326.8"},
+        {"bis zum 30. April 2026", "Er endet am 30.", ""},
         {"Article 28 GDPR", "Art. 28 GDPR and Art. 30", "30"},
         {"two weeks and 40 days", "20 days", "20 days"},
     };
@@ -277,6 +280,8 @@ static void names(void **state)
         {"東都建物株式会社（以下甲）", "甲は東都建物株式会社である。", ""},
         {"杭州临江物业管理有限公司",
          "Hangzhou Linjiang Property Management Co., Ltd. is the landlord.", ""},
+        {"the materials of John Smithson", "the matters of John Smiths…", ""},
+        {"the materials of John Smithson", "the matters of Kate Wills…", ""},
         {"The Services are for the Client and the terms of this agreement",
          "Service Level Agreement", ""},
     };

@@ -3,6 +3,7 @@
 #include "answer.h"
 
 #include "document.h"
+#include "falsify.h"
 #include "fill.h"
 #include "wish.h"
 
@@ -105,7 +106,7 @@ static size_t cut(const struct sentence *s, size_t chars)
 
 // A sentence with every run of white space as one space, cut with an ellipsis.
 static void add_collapsed(struct buf *out, struct buf *plain, const struct sentence *s,
-                          size_t chars)
+                          size_t chars, enum answer_spoil spoil)
 {
     size_t len = s->chars <= chars ? s->len : cut(s, chars > 0 ? chars - 1 : 0);
     buf_clear(plain);
@@ -117,34 +118,35 @@ static void add_collapsed(struct buf *out, struct buf *plain, const struct sente
         buf_add(plain, white ? " " : &s->at[i], 1);
         space = white;
     }
+    falsify(plain, spoil);
     buf_add_json(out, plain->data ? plain->data : "", plain->len);
     if (len < s->len && chars > 0)
         buf_add_text(out, "…");
 }
 
 static void add_summary(struct answer_scratch *scratch, const struct choice *choice,
-                        size_t max_chars, struct buf *out)
+                        size_t max_chars, enum answer_spoil spoil, struct buf *out)
 {
     const struct sentences *all = &scratch->sentences;
     if (choice->count == 0 && all->count > 0)
-        add_collapsed(out, &scratch->plain, &all->items[0], max_chars);
+        add_collapsed(out, &scratch->plain, &all->items[0], max_chars, spoil);
     for (size_t i = 0; i < choice->count; i++) {
         if (i > 0 && (unsigned char)out->data[out->len - 1] < 0x80)
             buf_add_text(out, " ");
-        add_collapsed(out, &scratch->plain, &all->items[choice->items[i]], SIZE_MAX);
+        add_collapsed(out, &scratch->plain, &all->items[choice->items[i]], SIZE_MAX, spoil);
     }
 }
 
 static void add_point(struct answer_scratch *scratch, const struct sentence *s, bool quotes,
-                      bool wrong_quote, struct buf *out)
+                      enum answer_spoil spoil, struct buf *out)
 {
     buf_add_text(out, quotes ? "{\"point\":\"" : "\"");
-    add_collapsed(out, &scratch->plain, s, POINT_CHARS);
+    add_collapsed(out, &scratch->plain, s, POINT_CHARS, spoil);
     buf_add_text(out, "\"");
     if (!quotes)
         return;
     buf_add_text(out, ",\"quote\":\"");
-    if (wrong_quote)
+    if (spoil == SPOIL_QUOTES)
         buf_add_text(out, "These words stand nowhere in the document.");
     else
         buf_add_json(out, s->at, cut(s, QUOTE_CHARS));
@@ -163,7 +165,7 @@ static void add_points(struct answer_scratch *scratch, const struct choice *choi
         const struct sentence *s = &scratch->sentences.items[choice->items[i % choice->count]];
         if (i > 0)
             buf_add_text(out, ",");
-        add_point(scratch, s, quotes, spoil == SPOIL_QUOTES, out);
+        add_point(scratch, s, quotes, spoil, out);
     }
 }
 
@@ -176,7 +178,7 @@ static void write_summary(struct answer_scratch *scratch, const struct summary_w
     choose_points(&scratch->sentences, wish, &summary, &points);
     buf_add_text(out, spoil == SPOIL_SHAPE ? "{\"result\":\"" : "{\"summary\":\"");
     size_t begin = out->len;
-    add_summary(scratch, &summary, wish->max_chars, out);
+    add_summary(scratch, &summary, wish->max_chars, spoil, out);
     while (spoil == SPOIL_LONG &&
            utf8_chars(out->data + begin, out->len - begin) <= wish->max_chars)
         buf_add_text(out, " And so on and so forth, well past what was asked for.");

@@ -20,6 +20,9 @@ enum answer_spoil {
     SPOIL_QUOTES,        // quotes that the document does not contain
     SPOIL_TWICE,         // two JSON objects, one after the other
     SPOIL_SINGLE_QUOTES, // JSON written with apostrophes
+    SPOIL_AMOUNTS,       // amounts that the document does not contain
+    SPOIL_DATES,         // years likewise
+    SPOIL_NAMES,         // names of companies likewise
 };
 
 // Memory that is used again from call to call.

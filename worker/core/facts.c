@@ -183,7 +183,7 @@ static void want_other_units(struct claim *claim, struct decimal value, uint8_t 
 static bool is_worth(const struct amount *amount)
 {
     const struct figure *figure = &amount->figure;
-    if (amount->code)
+    if (amount->code || amount->cut)
         return false;
     if (amount->currencies || amount->percent)
         return true;
@@ -391,8 +391,12 @@ static void see_key(struct facts *facts, int kind, const struct fact_date *date,
 
 static void see_date(struct facts *facts, const struct fact_date *date, int order)
 {
-    if (date->day)
+    if (date->day) {
         see_key(facts, KEY_MONTH_DAY, date, order);
+        struct evidence *evidence = evidence_of(facts, number_key(decimal_of((uint64_t)date->day)));
+        if (evidence)
+            evidence->any = true;
+    }
     if (date->year == 0)
         return;
     see_key(facts, KEY_YEAR, date, ORDER_NONE);

@@ -143,6 +143,8 @@ const struct token *fact_token(const struct fact_scan *scan, int ahead);
 // The row of the token's word with this meaning; NULL: it has none.
 const struct fact_word *fact_word_as(const struct token *token, enum meaning meaning);
 bool fact_token_is(const struct token *token, uint32_t sign);
+bool fact_is_cut(const struct fact_scan *scan,
+                 int ahead);  // an ellipsis is glued to the token before
 bool fact_is_han(uint32_t c); // Han, Hiragana, Katakana
 
 // ------------------------------------------------------------------------------------- numbers
@@ -190,6 +192,7 @@ struct amount {
     bool noun;           // some other word follows
     bool label;          // the number of a section or of a list's entry
     bool code;           // letters are glued to it
+    bool cut;            // an ellipsis is glued to it
     bool formed;         // written as money is: with separators, or five figures and more
     bool scaled;         // the last value is one in a scale that stands behind a second number
     int before, after;   // tokens that belong to it before the number and behind it

@@ -205,6 +205,8 @@ static int read_name(const struct fact_scan *scan, struct name *name)
     int at = 0;
     *name = (struct name){.kind = NAME_PLAIN};
     while (at < FACTS_AHEAD - 6) {
+        if (fact_is_cut(scan, at + 1))
+            return at + 1; // half a word at the text's end
         add_word(scan, name, fact_token(scan, at++));
         int forms = forms_at(scan, at);
         if (forms > at) {

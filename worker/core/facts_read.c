@@ -293,6 +293,7 @@ struct amount fact_amount_at(const struct fact_scan *scan)
         read_range(scan, &amount);
     said = amount.currencies || amount.percent || amount.unit;
     amount.code = is_code(scan, &amount);
+    amount.cut = fact_is_cut(scan, amount.after);
     const struct token *token = fact_token(scan, 0);
     amount.formed = token->figures == 0 || token->figures > 4;
     amount.label = !said && is_label(scan, &amount);

@@ -426,3 +426,12 @@ bool fact_token_is(const struct token *token, uint32_t sign)
 {
     return token->kind == TOKEN_SIGN && token->sign == sign;
 }
+
+bool fact_is_cut(const struct fact_scan *scan, int ahead)
+{
+    const struct token *token = fact_token(scan, ahead);
+    if (!token->glued)
+        return false;
+    return fact_token_is(token, 0x2026) ||
+           (fact_token_is(token, '.') && fact_token_is(fact_token(scan, ahead + 1), '.'));
+}
