@@ -51,7 +51,25 @@ class Image:
         return Process(name, [*self.argv(service), "--", *self.services[service]["command"]], self.folder, clean_env())
 
     def healthy(self):
-        return self.run("worker", options=["--healthcheck"], check=False).returncode == 0
+        """HEALTHCHECK, at this test's own port: 8000 may be somebody else's on this machine."""
+        words = json.loads((ROOT / "build" / "image" / "image.json").read_text())["healthcheck"]
+        assert words[-1] == "http://127.0.0.1:8000/health/live"
+        words[-1] = words[-1].replace("8000", str(self.port))
+        return self.run("worker", *words, options=["--entrypoint"], check=False).returncode == 0
+
+
+def small_pdf(text):
+    """A PDF of one page with this line."""
+    stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+               "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+               f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    out, places = "%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{body}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    return out + f"xref\n0 6\n0000000000 65535 f \n{table}trailer << /Size 6 /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
 
 
 def make_database(postgres, secrets, folder):
@@ -105,10 +123,15 @@ def deployment(tmp_path_factory):
         config = yaml.safe_load((COMPOSE / "precis.yaml").read_text())
         config["kafka"]["brokers"] = kafka.address
         config["providers"]["xai"]["base_url"] = sim.base_url
+        port = free_port()
+        config["http"]["listen"] = f"127.0.0.1:{port}"
         (folder / "precis.yaml").write_text(json.dumps(config, default=str))
         (folder / "precis.yaml").chmod(0o644)
-        image = Image(folder, secrets, folder / "precis.yaml", ROOT / "tests" / "data" / "demo")
-        image.sim, image.postgres = sim, postgres
+        documents = folder / "documents"
+        shutil.copytree(ROOT / "tests" / "data" / "demo", documents)
+        (documents / "order.pdf").write_text(small_pdf("The supplier delivers 12 machines. The fee is 40,000 dollars."))
+        image = Image(folder, secrets, folder / "precis.yaml", documents)
+        image.sim, image.postgres, image.port = sim, postgres, port
         yield image
     finally:
         sim.kill()
@@ -151,6 +174,7 @@ def test_two_workers_do_the_work(image):
     assert done.returncode == 3, done.stdout + done.stderr # one of the documents has no text
     results = [json.loads(line) for line in image.run("precis", "results", "first", "--format", "jsonl").stdout.splitlines()]
     assert len(results) == len(list(image.documents.iterdir())) - 1
+    assert any("40,000 dollars" in json.dumps(one) for one in results if "order.pdf" in json.dumps(one)), "the PDF, by pdftotext"
     for worker in (first, second):
         worker.popen.terminate() # STOPSIGNAL, to tini
         assert worker.wait(90) == 0, worker.log()
