@@ -166,6 +166,7 @@ def test_all_of_a_worker_s_work_as_the_worker(precis, people):
     (folder / "short.txt").write_text(TEXT)
     (folder / "stored.txt").write_text(TEXT * 20)
     (folder / "long.txt").write_text("".join(f"Clause {n}. {TEXT}\n\n" for n in range(700)))
+    (folder / "page.html").write_text(f"<html><body><h1>Order</h1><p>{TEXT}</p></body></html>") # read by a child, its text kept
     (folder / "empty.txt").write_text(" \n")
     precis.configure(models={"grok-4.3": {"context_tokens": 32000, "max_output_tokens": 2048}})
     first = precis.start_worker()
