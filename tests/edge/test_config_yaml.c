@@ -514,6 +514,8 @@ static const struct mistake MISTAKES[] = {
     {"database", PROVIDER MODEL PRICE "database: not a conninfo secret\n",
      "t.yaml:10:11: `database` is neither a conninfo string nor a postgresql:// URI. Write "
      "postgresql://user@host:5432/name, or host=… dbname=… user=….\n"},
+    {"an @ in the password", PROVIDER MODEL PRICE "database: postgresql://u:pa@ss@h/d\n",
+     "t.yaml:10:11: `database` has more than one @. Write an @ in the password as %40.\n"},
     {"no database", PROVIDER MODEL PRICE,
      "t.yaml: `database` has no value: DATABASE_URL is not set. Set it in the environment, or in a "
      "file for --env-file.\n"},

@@ -106,6 +106,10 @@ static void check_database(const struct setting *setting)
         if (strcmp(at->keyword, "password") == 0 && at->val) {
             config_wipe(config->database_password);
             config->database_password = own_strdup(at->val);
+        } else if (strcmp(at->keyword, "host") == 0 && at->val && at->val[0] &&
+                   strchr(at->val + 1, '@')) {
+            // What libpq takes for the host begins with the rest of the password.
+            say(setting, "Write an @ in the password as %40.", "has more than one @");
         }
     PQconninfoFree(options);
     PQfreemem(message);
