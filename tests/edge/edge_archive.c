@@ -60,3 +60,22 @@ void archive_docx(struct buf *out, const char *body, const char *footnotes)
     };
     archive_make(out, parts);
 }
+
+static void wrap(struct buf *out, const char *element, const char *inside)
+{
+    buf_init(out, 0);
+    buf_printf(out, "<w:%s xmlns:w=\"" WORD "\">%s</w:%s>", element, inside, element);
+}
+
+void archive_docx_numbered(struct buf *out, const char *body, const char *numbering,
+                           const char *styles)
+{
+    struct buf document OWN_BUF, numbers OWN_BUF, style OWN_BUF;
+    wrap(&document, "document", body);
+    wrap(&numbers, "numbering", numbering);
+    wrap(&style, "styles", styles);
+    archive_make(out, (struct archive_part[]){{"word/document.xml", buf_str(&document)},
+                                              {"word/numbering.xml", buf_str(&numbers)},
+                                              {"word/styles.xml", buf_str(&style)},
+                                              {NULL, NULL}});
+}

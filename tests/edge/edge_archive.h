@@ -14,5 +14,8 @@ struct archive_part {
 void archive_make(struct buf *out, const struct archive_part *parts);
 // A Word document whose body (and footnotes, NULL: none) are these elements.
 void archive_docx(struct buf *out, const char *body, const char *footnotes);
+// One with word/numbering.xml and word/styles.xml of these elements.
+void archive_docx_numbered(struct buf *out, const char *body, const char *numbering,
+                           const char *styles);
 
 #endif

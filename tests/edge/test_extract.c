@@ -381,6 +381,75 @@ static void test_docx(void **state)
                 "Text[2]\n[2] A note.");
 }
 
+#define N(list, level, text)                                                                       \
+    "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"" level "\"/><w:numId w:val=\"" list                     \
+    "\"/></w:numPr></w:pPr><w:r><w:t>" text "</w:t></w:r></w:p>"
+#define S(style, text)                                                                             \
+    "<w:p><w:pPr><w:pStyle w:val=\"" style "\"/></w:pPr><w:r><w:t>" text "</w:t></w:r></w:p>"
+#define LEVEL(level, form, label)                                                                  \
+    "<w:lvl w:ilvl=\"" level "\"><w:start w:val=\"1\"/><w:numFmt w:val=\"" form                    \
+    "\"/><w:lvlText w:val=\"" label "\"/></w:lvl>"
+
+// What Word counts and nowhere writes.
+static void test_docx_numbers(void **state)
+{
+    (void)state;
+    static const char numbering[] = "<w:abstractNum w:abstractNumId=\"7\">" LEVEL("0", "decimal",
+                                                                                  "%1.")
+        LEVEL("1", "decimal", "%1.%2") LEVEL("2", "lowerLetter", "(%3)") LEVEL(
+            "3", "upperRoman",
+            "%4") "<w:lvl w:ilvl=\"4\"><w:isLgl/><w:numFmt w:val=\"lowerLetter\"/><w:lvlText "
+                  "w:val=\"%4.%5\"/></w:lvl></w:abstractNum>"
+                  "<w:abstractNum w:abstractNumId=\"8\">" LEVEL("0", "bullet", "\xef\x82\xb7")
+                      LEVEL("1", "none", "") LEVEL(
+                          "2", "chineseCounting",
+                          "\xe7\xac\xac%3\xe6\x9d\xa1") "</w:abstractNum>"
+                                                        "<w:abstractNum "
+                                                        "w:abstractNumId=\"9\"><w:numStyleLink "
+                                                        "w:val=\"Legal\"/></w:abstractNum>"
+                                                        "<w:num w:numId=\"1\"><w:abstractNumId "
+                                                        "w:val=\"7\"/></w:num>"
+                                                        "<w:num w:numId=\"2\"><w:abstractNumId "
+                                                        "w:val=\"8\"/></w:num>"
+                                                        "<w:num w:numId=\"3\"><w:abstractNumId "
+                                                        "w:val=\"7\"/><w:lvlOverride w:ilvl=\"0\">"
+                                                        "<w:startOverride "
+                                                        "w:val=\"5\"/></w:lvlOverride></w:num>"
+                                                        "<w:num w:numId=\"4\"><w:abstractNumId "
+                                                        "w:val=\"9\"/></w:num>";
+    static const char styles[] =
+        "<w:style w:styleId=\"Heading1\"><w:pPr><w:numPr><w:numId w:val=\"1\"/></w:numPr></w:pPr>"
+        "</w:style><w:style w:styleId=\"Heading2\"><w:basedOn w:val=\"Heading1\"/><w:pPr><w:numPr>"
+        "<w:ilvl w:val=\"1\"/></w:numPr></w:pPr></w:style><w:style w:styleId=\"Legal\"><w:pPr>"
+        "<w:numPr><w:numId w:val=\"1\"/></w:numPr></w:pPr></w:style><w:style w:styleId=\"Loop\">"
+        "<w:basedOn w:val=\"Loop\"/></w:style>";
+    static const char *const rows[][2] = {
+        {N("1", "0", "Term") N("1", "1", "Start") N("1", "1", "End") N("1", "0", "Fees")
+             N("1", "1", "Amount") N("1", "2", "base") N("1", "2", "extra"),
+         "1. Term\n1.1 Start\n1.2 End\n2. Fees\n2.1 Amount\n(a) base\n(b) extra"},
+        {N("1", "3", "x") N("1", "4", "legal") N("1", "4", "legal"), "I x\n1.1 legal\n1.2 legal"},
+        {N("2", "0", "dot") N("2", "1", "none") N("2", "2", "article"),
+         "- dot\nnone\n\xe7\xac\xac\xe4\xb8\x80\xe6\x9d\xa1 article"},
+        {N("1", "0", "one") N("3", "0", "five") N("1", "0", "six"), "1. one\n5. five\n6. six"},
+        {S("Heading1", "A") S("Heading2", "B") S("Heading2", "C") S("Heading1", "D"),
+         "1. A\n1.1 B\n1.2 C\n2. D"},
+        {N("4", "0", "linked"), "1. linked"},
+        {N("0", "0", "taken away") N("99", "0", "unknown") S("None", "unknown") S("Loop", "loop"),
+         "taken away\nunknown\nunknown\nloop"},
+        {N("1", "9", "too deep") N("1", "-3", "x"), "too deep\n1. x"},
+        {N("1", "0", "") N("1", "0", "second"), "2. second"},
+        {"<w:p><w:pPr><w:pPrChange><w:pPr><w:numPr><w:numId w:val=\"1\"/></w:numPr></w:pPr>"
+         "</w:pPrChange></w:pPr><w:r><w:t>was</w:t></w:r></w:p>",
+         "was"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buf archive OWN_BUF;
+        buf_init(&archive, 0);
+        archive_docx_numbered(&archive, rows[i][0], numbering, styles);
+        expect(NULL, "x.docx", buf_str(&archive), archive.len, rows[i][1]);
+    }
+}
+
 static void test_docx_damage(void **state)
 {
     (void)state;
@@ -669,15 +738,16 @@ static void test_hosts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_names),
-        cmocka_unit_test(test_told),           cmocka_unit_test(test_marks),
-        cmocka_unit_test(test_guessed),        cmocka_unit_test(test_html),
-        cmocka_unit_test(test_html_charsets),  cmocka_unit_test(test_html_extremes),
-        cmocka_unit_test(test_docx),           cmocka_unit_test(test_docx_damage),
-        cmocka_unit_test(test_docx_main_part), cmocka_unit_test(test_docx_bomb),
-        cmocka_unit_test(test_foreign),        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_frames),         cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_addresses),      cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_kinds),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_told),          cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_guessed),       cmocka_unit_test(test_html),
+        cmocka_unit_test(test_html_charsets), cmocka_unit_test(test_html_extremes),
+        cmocka_unit_test(test_docx),          cmocka_unit_test(test_docx_numbers),
+        cmocka_unit_test(test_docx_damage),   cmocka_unit_test(test_docx_main_part),
+        cmocka_unit_test(test_docx_bomb),     cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

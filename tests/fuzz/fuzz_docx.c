@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Word documents. Byte 0 chooses: a whole archive, or one XML part, whose text must be the same
-// however its bytes are split.
+// however its bytes are split; or numbering and text in one part.
 #include "fuzz.h"
 
 #include <string.h>
@@ -30,7 +30,7 @@ static void read_archive(const uint8_t *data, size_t len)
 // True where all of it was taken.
 static bool read_part(struct buf *out, bool notes, const uint8_t *data, size_t len, size_t step)
 {
-    struct docx_part *part = docx_part_new(out, notes);
+    struct docx_part *part = docx_part_new(out, notes, NULL);
     const char *bytes = (const char *)data;
     bool fine = true;
     for (size_t at = 0; at < len && fine; at += step)
@@ -53,6 +53,21 @@ static void compare_parts(bool notes, const uint8_t *data, size_t len)
                    memcmp(buf_str(&whole), buf_str(&split), whole.len) == 0);
 }
 
+static void read_numbered(const uint8_t *data, size_t len)
+{
+    struct buf text OWN_BUF;
+    buf_init(&text, CAP);
+    struct docx_numbers *numbers = docx_numbers_new();
+    struct docx_part *definitions = docx_part_definitions(numbers);
+    docx_part_push(definitions, (const char *)data, len, true);
+    struct docx_part *part = docx_part_new(&text, false, numbers);
+    docx_part_push(part, (const char *)data, len, true);
+    FUZZ_CHECK(text.len <= CAP);
+    docx_part_free(part);
+    docx_part_free(definitions);
+    docx_numbers_free(numbers);
+}
+
 static void read_relations(const uint8_t *data, size_t len)
 {
     char target[40];
@@ -67,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     if (len < 1)
         return 0;
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
     case 0:
         read_archive(data + 1, len - 1);
         break;
@@ -76,6 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         break;
     case 2:
         compare_parts(true, data + 1, len - 1);
+        break;
+    case 3:
+        read_numbered(data + 1, len - 1);
         break;
     default:
         read_relations(data + 1, len - 1);

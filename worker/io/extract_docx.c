@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DOCX: the archive, and which of its parts are read.
 //
-// The main part is the one that _rels/.rels names; footnotes and endnotes are the files of those
-// names beside it, as every program writes them.
+// The main part is the one that _rels/.rels names; styles, numbering, footnotes and endnotes are
+// the files of those names beside it, as every program writes them.
 #include "io/extract_docx.h"
 
 #include <stdio.h>
@@ -21,6 +21,7 @@ struct docx {
     size_t xml_max;
     struct buf *out;
     struct extract_answer *answer;
+    struct docx_numbers *numbers;
     bool hid_text, had_deletions;
 };
 
@@ -102,10 +103,22 @@ static bool read_words(struct docx *docx, const char *name, bool notes)
         return true;
     if (notes && docx->out->len)
         buf_add_char(docx->out, '\n');
-    struct docx_part *part = docx_part_new(docx->out, notes);
+    struct docx_part *part = docx_part_new(docx->out, notes, docx->numbers);
     bool fine = read_entry(docx, (zip_uint64_t)index, part);
     docx->hid_text |= docx_part_hid_text(part);
     docx->had_deletions |= docx_part_had_deletions(part);
+    docx_part_free(part);
+    return fine;
+}
+
+// What counts its paragraphs. Where it is not there, nothing is counted.
+static bool read_definitions(struct docx *docx, const char *name)
+{
+    zip_int64_t index = find_part(docx, name);
+    if (index < 0)
+        return true;
+    struct docx_part *part = docx_part_definitions(docx->numbers);
+    bool fine = read_entry(docx, (zip_uint64_t)index, part);
     docx_part_free(part);
     return fine;
 }
@@ -180,32 +193,43 @@ static bool is_word(const struct docx *docx, const char *main_part)
            find_part(docx, "ppt/presentation.xml") < 0;
 }
 
+// A file beside the main part: words (notes), or definitions.
+static bool read_beside(struct docx *docx, const char *main_part, const char *file, bool words)
+{
+    char name[NAME_BYTES + 16];
+    const char *slash = strrchr(main_part, '/');
+    int directory = slash ? (int)(slash - main_part) + 1 : 0;
+    snprintf(name, sizeof(name), "%.*s%s", directory, main_part, file);
+    return words ? read_words(docx, name, true) : read_definitions(docx, name);
+}
+
 static bool read_all(struct docx *docx)
 {
-    char main_part[NAME_BYTES], notes[NAME_BYTES + 16];
+    char main_part[NAME_BYTES];
     if (!find_main(docx, main_part, sizeof(main_part)))
         return false;
     if (!is_word(docx, main_part))
         return fail_other(docx);
-    const char *slash = strrchr(main_part, '/');
-    int directory = slash ? (int)(slash - main_part) + 1 : 0;
-    if (!read_words(docx, main_part, false))
-        return false;
-    snprintf(notes, sizeof(notes), "%.*sfootnotes.xml", directory, main_part);
-    if (!read_words(docx, notes, true))
-        return false;
-    snprintf(notes, sizeof(notes), "%.*sendnotes.xml", directory, main_part);
-    return read_words(docx, notes, true);
+    return read_beside(docx, main_part, "styles.xml", false) &&
+           read_beside(docx, main_part, "numbering.xml", false) &&
+           read_words(docx, main_part, false) &&
+           read_beside(docx, main_part, "footnotes.xml", true) &&
+           read_beside(docx, main_part, "endnotes.xml", true);
 }
 
 bool docx_to_text(const void *bytes, size_t len, size_t max_xml_bytes, struct buf *out,
                   struct extract_answer *answer)
 {
-    struct docx docx = {
-        open_archive(bytes, len), max_xml_bytes, max_xml_bytes, out, answer, false, false};
+    struct docx docx = {.zip = open_archive(bytes, len),
+                        .xml_left = max_xml_bytes,
+                        .xml_max = max_xml_bytes,
+                        .out = out,
+                        .answer = answer};
     if (!docx.zip)
         return fail_damaged(&docx);
+    docx.numbers = docx_numbers_new();
     bool fine = read_all(&docx);
+    docx_numbers_free(docx.numbers);
     zip_discard(docx.zip);
     if (docx.hid_text)
         extract_warn(answer, "Hidden text of the Word document was left out.");

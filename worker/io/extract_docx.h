@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Word document (DOCX) as text: paragraphs as lines, tables as rows with tabs, footnotes and
-// endnotes at the end. Left out: headers, footers, comments, tracked deletions, hidden text, field
-// codes, pictures.
+// A Word document (DOCX) as text: paragraphs as lines, with the numbers that Word counts, tables as
+// rows with tabs, footnotes and endnotes at the end. Left out: headers, footers, comments, tracked
+// deletions, hidden text, field codes, pictures.
 //
 // Nothing is inflated before the archive's own sizes were looked at, and nothing beyond the cap,
 // whatever they say. The XML is read as a stream: memory does not grow with it. A document type

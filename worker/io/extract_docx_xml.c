@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/own.h"
+#include "io/extract_flow.h"
 
 #define TABLE_DEPTH 16
 #define WORD_URI    "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -31,6 +32,13 @@ struct docx_part {
     bool hid_text, had_deletions;
     size_t tables;
     int cells[TABLE_DEPTH]; // of the row under way, by table
+    struct docx_numbers *numbers;
+    struct docx_numbered paragraph; // what the properties of the one under way say
+    struct buf label;               // its number, until its first text
+    // of docx_part_definitions
+    char value[200]; // of the attribute that was asked for last
+    const xmlChar **attributes;
+    int attribute_count;
     // of docx_part_relations
     const char *type;
     char *target;
@@ -78,6 +86,10 @@ enum element {
     ELEMENT_REFERENCE,
     ELEMENT_NOTE,
     ELEMENT_DELETION,
+    ELEMENT_PROPERTIES,
+    ELEMENT_STYLE,
+    ELEMENT_LIST,
+    ELEMENT_LEVEL,
 };
 
 static const struct row {
@@ -103,6 +115,10 @@ static const struct row {
     {"endnote", ELEMENT_NOTE},
     {"del", ELEMENT_DELETION},
     {"moveFrom", ELEMENT_DELETION},
+    {"pPr", ELEMENT_PROPERTIES},
+    {"pStyle", ELEMENT_STYLE},
+    {"numId", ELEMENT_LIST},
+    {"ilvl", ELEMENT_LEVEL},
     {"tabs", ELEMENT_SKIPPED}, // of a paragraph's properties: stops, not tabs
     {"rt", ELEMENT_SKIPPED},
     {"pPrChange", ELEMENT_SKIPPED},
@@ -128,10 +144,30 @@ static int *cells_of(struct docx_part *part)
     return part->tables > 0 && part->tables <= TABLE_DEPTH ? &part->cells[part->tables - 1] : NULL;
 }
 
+// Text, behind the number of its paragraph.
+static void put(struct docx_part *part, const char *text, size_t len)
+{
+    if (part->label.len > 0) {
+        flow_mark(&part->flow, buf_str(&part->label));
+        buf_clear(&part->label);
+    }
+    flow_add(&part->flow, text, len);
+}
+
 // Paragraphs are lines; in a cell they are words apart, so that a row stays one line.
 static void end_paragraph(struct docx_part *part)
 {
     flow_break(&part->flow, part->tables ? FLOW_SPACE : FLOW_LINE);
+    part->paragraph = (struct docx_numbered){.list = -1, .level = -1};
+    buf_clear(&part->label);
+}
+
+static int number_of(const xmlChar **attributes, int count)
+{
+    char value[16];
+    long number =
+        attribute(attributes, count, "val", value, sizeof(value)) ? strtol(value, NULL, 10) : -1;
+    return number >= 0 && number < 1000000000 ? (int)number : -1;
 }
 
 static void open_cell(struct docx_part *part)
@@ -159,7 +195,7 @@ static void refer(struct docx_part *part, const xmlChar **attributes, int count)
     if (!attribute(attributes, count, "id", id, sizeof(id)))
         return;
     snprintf(mark, sizeof(mark), "[%s]", id);
-    flow_add(&part->flow, mark, strlen(mark));
+    put(part, mark, strlen(mark));
 }
 
 // Separators between text and notes are notes, too, by their type.
@@ -200,13 +236,13 @@ static void open_element(struct docx_part *part, enum element element, const xml
         part->in_text = true;
         break;
     case ELEMENT_TAB:
-        flow_add(&part->flow, "\t", 1);
+        put(part, "\t", 1);
         break;
     case ELEMENT_BREAK:
         flow_break(&part->flow, part->tables ? FLOW_SPACE : FLOW_LINE);
         break;
     case ELEMENT_HYPHEN:
-        flow_add(&part->flow, "-", 1);
+        put(part, "-", 1);
         break;
     case ELEMENT_VANISH:
         part->vanished = is_on(attributes, count);
@@ -230,6 +266,17 @@ static void open_element(struct docx_part *part, enum element element, const xml
         if (part->notes)
             open_note(part, attributes, count);
         break;
+    case ELEMENT_PROPERTIES:
+        break;
+    case ELEMENT_STYLE:
+        attribute(attributes, count, "val", part->paragraph.style, sizeof(part->paragraph.style));
+        break;
+    case ELEMENT_LIST:
+        part->paragraph.list = number_of(attributes, count);
+        break;
+    case ELEMENT_LEVEL:
+        part->paragraph.level = number_of(attributes, count);
+        break;
     }
 }
 
@@ -237,6 +284,8 @@ static void close_element(struct docx_part *part, enum element element)
 {
     if (element == ELEMENT_PARAGRAPH)
         end_paragraph(part);
+    else if (element == ELEMENT_PROPERTIES && part->numbers)
+        docx_numbers_add(part->numbers, &part->paragraph, &part->label);
     else if (element == ELEMENT_TEXT)
         part->in_text = false;
     else if (element == ELEMENT_ROW)
@@ -249,6 +298,11 @@ static void close_element(struct docx_part *part, enum element element)
 }
 
 // ------------------------------------------------------------------------------- events
+
+struct definition_element {
+    struct docx_element base; // first
+    struct docx_part *part;
+};
 
 // NOLINTNEXTLINE(readability-function-size): libxml2's signature
 static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
@@ -281,7 +335,7 @@ static void on_text(void *context, const xmlChar *text, int len)
     if (part->vanished)
         part->hid_text = true;
     else
-        flow_add(&part->flow, (const char *)text, (size_t)len);
+        put(part, (const char *)text, (size_t)len);
     if (part->flow.out->overflow)
         xmlStopParser(part->parser);
 }
@@ -293,6 +347,44 @@ static void on_doctype(void *context, const xmlChar *name, const xmlChar *extern
     struct docx_part *part = context;
     part->forbidden = true;
     xmlStopParser(part->parser);
+}
+
+static const char *value_of(const struct docx_element *element, const char *name)
+{
+    struct docx_part *part = ((const struct definition_element *)element)->part;
+    return attribute(part->attributes, part->attribute_count, name, part->value,
+                     sizeof(part->value))
+               ? part->value
+               : NULL;
+}
+
+static bool is_word(const xmlChar *uri)
+{
+    return uri &&
+           (strcmp((const char *)uri, WORD_URI) == 0 || strcmp((const char *)uri, STRICT_URI) == 0);
+}
+
+// NOLINTNEXTLINE(readability-function-size): libxml2's signature
+static void on_definition(void *context, const xmlChar *name, const xmlChar *prefix,
+                          const xmlChar *uri, int namespace_count, const xmlChar **namespaces,
+                          int count, int defaulted, const xmlChar **attributes)
+{
+    (void)prefix, (void)namespace_count, (void)namespaces, (void)defaulted;
+    struct docx_part *part = context;
+    struct definition_element element = {{(const char *)name, value_of}, part};
+    part->attributes = attributes;
+    part->attribute_count = count;
+    if (is_word(uri))
+        docx_numbers_open(part->numbers, &element.base);
+}
+
+static void on_definition_end(void *context, const xmlChar *name, const xmlChar *prefix,
+                              const xmlChar *uri)
+{
+    (void)prefix;
+    struct docx_part *part = context;
+    if (is_word(uri))
+        docx_numbers_close(part->numbers, (const char *)name);
 }
 
 // NOLINTNEXTLINE(readability-function-size): libxml2's signature
@@ -316,6 +408,7 @@ static void on_relation(void *context, const xmlChar *name, const xmlChar *prefi
 static struct docx_part *part_new(xmlSAXHandler *handler)
 {
     struct docx_part *part = own_alloc(sizeof(*part));
+    buf_init(&part->label, 0);
     handler->initialized = XML_SAX2_MAGIC;
     handler->internalSubset = on_doctype;
     part->parser = xmlCreatePushParserCtxt(handler, part, NULL, 0, NULL);
@@ -324,7 +417,7 @@ static struct docx_part *part_new(xmlSAXHandler *handler)
     return part;
 }
 
-struct docx_part *docx_part_new(struct buf *out, bool notes)
+struct docx_part *docx_part_new(struct buf *out, bool notes, struct docx_numbers *numbers)
 {
     xmlSAXHandler handler = {
         .startElementNs = on_start,
@@ -336,6 +429,16 @@ struct docx_part *docx_part_new(struct buf *out, bool notes)
     struct docx_part *part = part_new(&handler);
     part->flow.out = out;
     part->notes = notes;
+    part->numbers = numbers;
+    part->paragraph = (struct docx_numbered){.list = -1, .level = -1};
+    return part;
+}
+
+struct docx_part *docx_part_definitions(struct docx_numbers *numbers)
+{
+    xmlSAXHandler handler = {.startElementNs = on_definition, .endElementNs = on_definition_end};
+    struct docx_part *part = part_new(&handler);
+    part->numbers = numbers;
     return part;
 }
 
@@ -376,5 +479,6 @@ void docx_part_free(struct docx_part *part)
         return;
     xmlFreeDoc(part->parser->myDoc);
     xmlFreeParserCtxt(part->parser);
+    buf_deinit(&part->label);
     free(part);
 }

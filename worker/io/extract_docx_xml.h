@@ -7,14 +7,17 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "io/extract_flow.h"
+#include "io/extract_docx_numbers.h"
 
 // One part on its way through the parser.
 struct docx_part;
 
 // WordprocessingML (document.xml, footnotes.xml): its text goes to `out`. With `notes` each note
-// begins with its number in brackets, as its reference in the text does.
-struct docx_part *docx_part_new(struct buf *out, bool notes);
+// begins with its number in brackets, as its reference in the text does. `numbers` (NULL: none)
+// count the paragraphs; borrowed.
+struct docx_part *docx_part_new(struct buf *out, bool notes, struct docx_numbers *numbers);
+// styles.xml and numbering.xml: what they say of numbers goes to `numbers`.
+struct docx_part *docx_part_definitions(struct docx_numbers *numbers);
 // The target of the first relationship whose type ends with `type` is written to `out`.
 struct docx_part *docx_part_relations(const char *type, char *out, size_t out_bytes);
 // False: it is no well-formed XML, has a document type declaration, or the text's cap is reached

@@ -21,6 +21,7 @@
 #include <libxml/HTMLparser.h>
 
 #include "io/extract_flow.h"
+#include "io/extract_ordinal.h"
 
 #define LIST_DEPTH      32
 #define DECLARING_BYTES 2048 // a page names its charset in the first of these
@@ -158,31 +159,6 @@ static void close_list(struct page *page)
     flow_break(&page->flow, page->lists ? FLOW_LINE : FLOW_BLANK);
 }
 
-// 1 to 26: a to z; then aa, ab, …
-static void add_letters(struct buf *out, int number, char first)
-{
-    char digits[8];
-    size_t len = 0;
-    for (; number > 0 && len < sizeof(digits); number = (number - 1) / 26)
-        digits[len++] = (char)(first + (number - 1) % 26);
-    while (len > 0)
-        buf_add_char(out, digits[--len]);
-}
-
-static void add_roman(struct buf *out, int number, bool capital)
-{
-    static const struct {
-        int value;
-        const char *small, *large;
-    } parts[] = {{1000, "m", "M"}, {900, "cm", "CM"}, {500, "d", "D"}, {400, "cd", "CD"},
-                 {100, "c", "C"},  {90, "xc", "XC"},  {50, "l", "L"},  {40, "xl", "XL"},
-                 {10, "x", "X"},   {9, "ix", "IX"},   {5, "v", "V"},   {4, "iv", "IV"},
-                 {1, "i", "I"}};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        for (; number >= parts[i].value; number -= parts[i].value)
-            buf_add_str(out, capital ? parts[i].large : parts[i].small);
-}
-
 static void open_item(struct page *page, const xmlChar **attributes)
 {
     flow_break(&page->flow, FLOW_LINE);
@@ -201,13 +177,12 @@ static void open_item(struct page *page, const xmlChar **attributes)
         list->number = (int)told;
     struct buf mark OWN_BUF;
     buf_init(&mark, 0);
-    bool countable = list->number > 0 && list->number < 4000;
-    if (countable && (list->style == 'a' || list->style == 'A'))
-        add_letters(&mark, list->number, list->style);
-    else if (countable && list->style != '1')
-        add_roman(&mark, list->number, list->style == 'I');
-    else
-        buf_printf(&mark, "%d", list->number);
+    bool letters = list->style == 'a' || list->style == 'A';
+    ordinal_add(&mark, list->number,
+                list->style == '1' ? ORDINAL_DECIMAL
+                : letters          ? ORDINAL_LETTER
+                                   : ORDINAL_ROMAN,
+                list->style == 'A' || list->style == 'I');
     buf_add_str(&mark, ". ");
     list->number++;
     flow_mark(&page->flow, buf_str(&mark));
