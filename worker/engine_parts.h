@@ -72,9 +72,9 @@ struct key_state { // of one key of one provider
     int64_t good_until_ms;  // what GET /models said of the key is believed until then
 };
 
-struct documents { // that wait for an extractor
-    struct list ready[PRIORITIES];
-    size_t under_way; // bytes fetched or being fetched, and not text yet
+struct documents { // that wait to be fetched, and those that wait for an extractor
+    struct list to_fetch[PRIORITIES], to_extract[PRIORITIES];
+    size_t under_way; // extractions: bytes fetched or being fetched, and not text yet
 };
 
 struct engine {

@@ -118,7 +118,7 @@ def test_what_cannot_be_read_costs_nothing(precis, data_dir, tmp_path):
     for name, url in urls.items():
         expected[name] = "forbidden_url"
         messages.append(with_document(precis, name, {"url": url}))
-    expected["gone"] = "forbidden_url" # whether a file is there is not told
+    expected["gone"] = "unreadable"
     messages.append(with_document(precis, "gone", {"url": f"file://{tmp_path}/allowed/gone.txt"}))
     expected["missing"] = "document_missing"
     messages.append(with_document(precis, "missing", {"stored": sha256, "media_type": "application/pdf"}))

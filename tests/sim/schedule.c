@@ -373,6 +373,8 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     schedule->provider.on_request = promise_on_request;
     schedule->provider.context = schedule;
     schedule->config = make_config(schedule);
+    if (world_chance(&schedule->world, 200)) // the memory is what is short
+        schedule->config->worker.memory_bytes = world_range(&schedule->world, 1 << 12, 1 << 17);
     int messages = (int)world_range(&schedule->world, LEAST_MESSAGES, LEAST_MESSAGES + 16);
     for (int i = 0; i < messages; i++)
         at(schedule, world_range(&schedule->world, 0, 20000), send_one, i);

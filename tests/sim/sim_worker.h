@@ -34,7 +34,7 @@ struct sim_worker {
     int depth;     // events being handled
     int64_t run_at_ms;
     bool draining;
-    size_t under_way_at_crashes;
+    size_t under_way_at_crashes; // and when a drain's time was up
 };
 
 void sim_worker_start(struct sim_worker *worker);

@@ -218,6 +218,7 @@ static void stop_jobs(void *context, void *data)
     const struct turn *turn = data;
     if (!worker->alive || turn->life != worker->life)
         return;
+    worker->under_way_at_crashes += calls_under_way(worker->engine); // they are cut
     worker->depth++;
     engine_stop_jobs(worker->engine);
     worker->depth--;

@@ -63,6 +63,8 @@ static void cuts_at_the_best_place(void **state)
          "one two three four\r\n\r\n"},
         {"one two three four\r\rfive six. Seven\reight nine ten eleven twelve",
          "one two three four\r\r"},
+        {"one two three four\ffive six. Seven\neight nine ten eleven twelve",
+         "one two three four\f"},
         {"one two three four five\nsix. Seven eight nine ten eleven twelve",
          "one two three four five\n"},
         {"one two three four five. Six seven eight nine ten eleven twelve",

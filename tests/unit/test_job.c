@@ -247,6 +247,8 @@ static void stored_documents_are_fetched(void **state)
         struct walk walk;
         walk_to_claim(&walk, STORED_JOB);
         walk_claimed_new(&walk);
+        ASSERT_STEP(&walk, "document");
+        walk_plain(&walk, JOB_ADMITTED);
         ASSERT_STEP(&walk, "fetch");
         ASSERT_ASKED_ONLY(&walk, ACTION_FETCH);
         walk_fetched(&walk, rows[i].text);

@@ -67,14 +67,23 @@ static void kept(struct walk *walk, bool rejected)
     walk_store(walk, JOB_KEPT, &store);
 }
 
+// There is room: a stored or kept text is looked for.
+static void walk_to_look(struct walk *walk)
+{
+    ASSERT_STEP(walk, "document");
+    assert_true(job_wants_document(walk->job, walk->now.now_ms));
+    walk_plain(walk, JOB_ADMITTED);
+    ASSERT_STEP(walk, "fetch");
+    ASSERT_ASKED_ONLY(walk, ACTION_FETCH);
+}
+
 static void walk_to_fetch(struct walk *walk, const char *value)
 {
     walk_init(walk);
     walk_job(walk, value);
     walk_plain(walk, JOB_START);
     walk_claimed_new(walk);
-    ASSERT_STEP(walk, "fetch");
-    ASSERT_ASKED_ONLY(walk, ACTION_FETCH);
+    walk_to_look(walk);
 }
 
 // To the wait for an extractor.
@@ -89,7 +98,7 @@ static void walk_to_document(struct walk *walk, const char *value)
 static void walk_to_extract(struct walk *walk)
 {
     ASSERT_STEP(walk, "document");
-    assert_true(job_wants_extractor(walk->job, walk->now.now_ms));
+    assert_true(job_wants_document(walk->job, walk->now.now_ms));
     walk_plain(walk, JOB_ADMITTED);
     ASSERT_STEP(walk, "extract");
     ASSERT_ASKED_ONLY(walk, ACTION_FETCH_BYTES);
@@ -196,13 +205,44 @@ static void a_url_goes_on_with_what_was_read_first(void **state)
         walk_job(&walk, rows[i].value);
         walk_plain(&walk, JOB_START);
         walk_claimed(&walk, reply);
-        ASSERT_STEP(&walk, "fetch");
+        walk_to_look(&walk);
         assert_string_equal(walk.job->document.sha256, rows[i].looked_for);
         fetched(&walk,
                 (struct store_event){.kind = STORE_FETCHED}); // nothing is kept: it is read again
         ASSERT_STEP(&walk, "document");
         walk_deinit(&walk);
     }
+}
+
+// Another worker had the job meanwhile: its text counts, not the one that is still here.
+static void a_job_that_was_lost_reads_the_kept_text(void **state)
+{
+    (void)state;
+    struct walk walk;
+    walk_to_document(&walk, STORED);
+    walk_to_extract(&walk);
+    extracted(&walk, PAGES, 2);
+    kept(&walk, false);
+    walk_plain(&walk, JOB_ADMITTED);
+    walk_intended(&walk, INTENT_FENCED, STOP_NONE);
+    ASSERT_STEP(&walk, "held");
+    walk_looked_up(&walk, LOOKUP_FREE);
+    ASSERT_STEP(&walk, "claim");
+    walk_claimed(&walk,
+                 (struct claim_reply){
+                     .verdict = CLAIM_MINE, .job_no = 5, .epoch = 3, .document_sha256 = OTHER_SHA});
+    assert_null(walk.job->text);
+    walk_to_look(&walk);
+    assert_string_equal(walk.job->document.sha256, OTHER_SHA);
+    fetched(&walk, (struct store_event){.u.fetched = {.found = true,
+                                                      .text = WALK_TEXT,
+                                                      .text_len = strlen(WALK_TEXT),
+                                                      .kept = true}});
+    ASSERT_STEP(&walk, "admit");
+    assert_string_equal(walk.job->text, WALK_TEXT);
+    assert_int_equal(walk.job->document.pages, 0);
+    assert_int_equal(walk.job->document.warning_count, 0);
+    walk_deinit(&walk);
 }
 
 static void the_row_says_what_the_message_does_not(void **state)
@@ -287,7 +327,7 @@ static void passing_faults_are_tried_again(void **state)
         ASSERT_STEP(&walk, "document");
         assert_int_equal(walk.job->not_before_ms - walk.now.now_ms, i * 1000);
         assert_int_equal(walk.job->wake_ms, walk.job->not_before_ms);
-        assert_false(job_wants_extractor(walk.job, walk.now.now_ms));
+        assert_false(job_wants_document(walk.job, walk.now.now_ms));
         walk.now.now_ms = walk.job->not_before_ms;
         walk_plain(&walk, JOB_WAKE);
         assert_int_equal(walk.job->wake_ms, INT64_MAX);
@@ -406,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_kept_text_is_used_again),
         cmocka_unit_test(a_url_is_read_and_shown_without_secrets),
         cmocka_unit_test(a_url_goes_on_with_what_was_read_first),
+        cmocka_unit_test(a_job_that_was_lost_reads_the_kept_text),
         cmocka_unit_test(the_row_says_what_the_message_does_not),
         cmocka_unit_test(only_plain_text_is_taken_from_a_stored_text),
         cmocka_unit_test(what_cannot_be_read_costs_nothing),

@@ -2,12 +2,12 @@
 // From a claimed job to its text.
 //
 //   the message's text ──────────────────────────────────────────────────────────▶ PLAN
-//   stored, data, url with a known hash ─▶ FETCH: stored text, or a kept one ─────▶ PLAN
-//                                            │ bytes only            ▲
-//   url ──────────────────────────────────▶ DOCUMENT ─▶ EXTRACT ─▶ KEEP
-//                                        waits for a child │
-//                                            ▲             │ passing fault: later again
-//                                            └─────────────┘
+//   stored, data, url with a known hash ─▶ DOCUMENT ─▶ FETCH: stored or kept text ─▶ PLAN
+//                                    waits for memory    │ bytes only               ▲
+//   url ───────────────────────────────▶ DOCUMENT ◀──────┘                          │
+//                                    waits for a child ─▶ EXTRACT ─▶ KEEP ──────────┘
+//                                           ▲               │ passing fault: later again
+//                                           └───────────────┘
 //
 // The text is kept before the first plan is, since the plan's ranges are of this very text; whoever
 // takes the job over finds it under (hash of the bytes, extractor). A job of a URL without a hash
@@ -129,16 +129,11 @@ static void take_text(struct job *job, const char *text, size_t len)
     buf_deinit(&clean);
 }
 
-static void look_for_text(struct job *job, const struct step_context *context)
-{
-    job_move(job, STEP_FETCH, context->now);
-    job_act(context, ACTION_FETCH);
-}
-
-static enum step_result wait_for_extractor(struct job *job, const struct job_now *now)
+// For memory, or for an extractor once it is known that there is no text.
+static enum step_result wait_for_turn(struct job *job, const struct job_now *now)
 {
     struct failure failure;
-    if (!now->can_extract) {
+    if (job->document.looked && !now->can_extract) {
         failure_set(&failure, ERR_UNREADABLE, "this worker has no extractor for documents");
         return job_fail(job, &failure, now);
     }
@@ -148,13 +143,26 @@ static enum step_result wait_for_extractor(struct job *job, const struct job_now
     return STEP_WAIT;
 }
 
+// Claimed again after another worker had it: that one's text counts, of which its plan may be.
+static void forget_text(struct job *job)
+{
+    struct document *document = &job->document;
+    if (job->text != job->spec->text)
+        free(job->text);
+    job->text = NULL;
+    job->text_len = 0;
+    job->text_tokens = 0;
+    document->pages = 0;
+    document->tries = 0;
+    forget_warnings(document);
+}
+
 enum step_result document_begin(struct job *job, const struct step_context *context)
 {
     struct document *document = &job->document;
     struct job_spec *spec = job->spec;
     const char *known = job->saved.document_sha256;
-    if (job->text) // claimed again after another worker had it
-        return go_on_with_text(job, context->now);
+    forget_text(job);
     free(spec->data); // stored with the claim
     spec->data = NULL;
     spec->data_len = 0;
@@ -166,10 +174,8 @@ enum step_result document_begin(struct job *job, const struct step_context *cont
     }
     if (!document->media_type)
         document->media_type = own_strdup(spec->media_type);
-    if (spec->document == DOCUMENT_URL && !document->sha256[0])
-        return wait_for_extractor(job, context->now);
-    look_for_text(job, context);
-    return STEP_WAIT;
+    document->looked = document->sha256[0] == '\0'; // nothing can be found by it
+    return wait_for_turn(job, context->now);
 }
 
 bool document_is_plain(const struct job *job)
@@ -216,12 +222,13 @@ enum step_result step_fetch(struct job *job, const struct job_event *event,
         job_act(context, ACTION_FETCH);
         return STEP_WAIT;
     }
-    return wait_for_extractor(job, context->now);
+    document->looked = true;
+    return wait_for_turn(job, context->now);
 }
 
 // ------------------------------------------------------------------------------- DOCUMENT
 
-bool job_wants_extractor(const struct job *job, int64_t now_ms)
+bool job_wants_document(const struct job *job, int64_t now_ms)
 {
     return job->step == STEP_DOCUMENT && job->not_before_ms <= now_ms;
 }
@@ -244,6 +251,11 @@ enum step_result step_document(struct job *job, const struct job_event *event,
     }
     if (event->kind == JOB_WAKE) { // the engine sees that it is ready
         job_wake_at(job, INT64_MAX);
+        return STEP_WAIT;
+    }
+    if (!job->document.looked) {
+        job_move(job, STEP_FETCH, context->now);
+        job_act(context, ACTION_FETCH);
         return STEP_WAIT;
     }
     job_move(job, STEP_EXTRACT, context->now);
@@ -280,7 +292,7 @@ static enum step_result try_later(struct job *job, const struct failure *failure
     if (failure->retry_after_ms > delay_ms)
         delay_ms = failure->retry_after_ms;
     job->not_before_ms = now->now_ms + delay_ms;
-    return wait_for_extractor(job, now);
+    return wait_for_turn(job, now);
 }
 
 static enum step_result on_failure(struct job *job, const struct failure *failure,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One job's state machine: events in, actions out, no I/O.
 //
-//   NEW ─ CLAIM ─ FETCH ─ PLAN ─ ADMIT ─ INTENT ─ CALL ─ RECORD ─┐
-//            │      │       ▲      ▲                              │ next call, retry, repair
-//           HELD    │       │      └──────────────────────────────┤
-//            │   DOCUMENT ─ EXTRACT ─ KEEP (─ PLAN)            FINISH ─ END
+//   NEW ─ CLAIM ───────────────── PLAN ─ ADMIT ─ INTENT ─ CALL ─ RECORD ─┐
+//            │   │                 ▲      ▲                               │ next call, retry,
+//            repair
+//           HELD │                 │      └───────────────────────────────┤
+//            │   DOCUMENT ─ FETCH ─┤                                   FINISH ─ END
+//            │       └── EXTRACT ─ KEEP
 //         (another worker's)          BURY, SEAL: messages that are no jobs
 //
 // job_step is the only entry. The engine gives it what happened; the job changes its own fields,
@@ -51,7 +53,7 @@ enum job_event_kind {
     JOB_CLAIMED,
     JOB_LOOKED_UP,
     JOB_FETCHED,
-    JOB_ADMITTED,  // limits let the next call pass; of DOCUMENT: an extractor is free
+    JOB_ADMITTED,  // limits let the next call pass; of DOCUMENT: there is room for it
     JOB_EXTRACTED, // the extractor has ended
     JOB_KEPT,
     JOB_INTENDED,
@@ -164,6 +166,7 @@ struct document {
     int32_t pages;     // 0: it has none
     int64_t size;      // of the stored bytes; 0 of a URL
     const void *bytes; // while ACTION_EXTRACT is carried out
+    bool looked;       // it has no text that is stored or kept: an extractor is needed
     bool under_way;    // the extractor works for it
     int tries;         // that failed in passing
 };
@@ -269,8 +272,8 @@ enum job_verdict job_step(struct job *job, const struct job_event *event, const 
 
 // Whether the job's admission is only a matter of the model's limits now.
 bool job_is_ready(const struct job *job, int64_t now_ms);
-// Whether it waits for nothing but a free extractor.
-bool job_wants_extractor(const struct job *job, int64_t now_ms);
+// Whether it waits for nothing but room for its document, or a free extractor.
+bool job_wants_document(const struct job *job, int64_t now_ms);
 // Whether a text that is stored as such is the document's text (else the bytes of one).
 bool document_is_plain(const struct job *job);
 // Bytes that the job holds in memory, roughly; while it is extracted, the document's too.
