@@ -31,6 +31,17 @@ static bool fail_damaged(const struct docx *docx)
                         "The Word document is cut or damaged: its parts cannot be read");
 }
 
+static bool fail_memory(const struct docx *docx)
+{
+    return extract_fail(docx->answer, ERR_EXTRACTOR_LIMIT, NULL,
+                        "The Word document needs more memory than documents.memory allows");
+}
+
+static bool fail_zip(const struct docx *docx, zip_error_t *error)
+{
+    return zip_error_code_zip(error) == ZIP_ER_MEMORY ? fail_memory(docx) : fail_damaged(docx);
+}
+
 static bool fail_expansion(const struct docx *docx)
 {
     return extract_fail(docx->answer, ERR_TOO_LARGE,
@@ -40,8 +51,10 @@ static bool fail_expansion(const struct docx *docx)
                         docx->xml_max);
 }
 
-static bool fail_push(const struct docx *docx)
+static bool fail_push(const struct docx *docx, const struct docx_part *part)
 {
+    if (docx_part_lacked_memory(part))
+        return fail_memory(docx);
     if (docx->out->overflow)
         return extract_fail(docx->answer, ERR_EXTRACTOR_LIMIT, NULL,
                             "The document has more than %zu bytes of text "
@@ -58,12 +71,12 @@ static bool push_file(struct docx *docx, zip_file_t *file, struct docx_part *par
     for (;;) {
         zip_int64_t len = zip_fread(file, piece, sizeof(piece));
         if (len < 0)
-            return fail_damaged(docx);
+            return fail_zip(docx, zip_file_get_error(file));
         if ((size_t)len > docx->xml_left)
             return fail_expansion(docx);
         docx->xml_left -= (size_t)len;
         if (!docx_part_push(part, piece, (size_t)len, len == 0))
-            return fail_push(docx);
+            return fail_push(docx, part);
         if (len == 0)
             return true;
     }
@@ -73,7 +86,7 @@ static bool read_entry(struct docx *docx, zip_uint64_t index, struct docx_part *
 {
     zip_stat_t about;
     if (zip_stat_index(docx->zip, index, 0, &about) != 0)
-        return fail_damaged(docx);
+        return fail_zip(docx, zip_get_error(docx->zip));
     if ((about.valid & ZIP_STAT_ENCRYPTION_METHOD) && about.encryption_method != ZIP_EM_NONE)
         return extract_fail(docx->answer, ERR_PROTECTED, NULL,
                             "The document is protected: its parts are encrypted");
@@ -81,7 +94,7 @@ static bool read_entry(struct docx *docx, zip_uint64_t index, struct docx_part *
         return fail_expansion(docx);
     zip_file_t *file = zip_fopen_index(docx->zip, index, 0);
     if (!file)
-        return fail_damaged(docx);
+        return fail_zip(docx, zip_get_error(docx->zip));
     bool fine = push_file(docx, file, part);
     zip_fclose(file);
     return fine;
@@ -125,12 +138,15 @@ static bool read_definitions(struct docx *docx, const char *name)
 
 // ------------------------------------------------------------------------------- archive
 
-static zip_t *open_archive(const void *bytes, size_t len)
+// NULL with a failure.
+static zip_t *open_archive(struct docx *docx, const void *bytes, size_t len)
 {
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(bytes, len, 0, &error);
     zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    if (!zip)
+        fail_zip(docx, &error);
     if (!zip && source)
         zip_source_free(source);
     zip_error_fini(&error);
@@ -220,13 +236,11 @@ static bool read_all(struct docx *docx)
 bool docx_to_text(const void *bytes, size_t len, size_t max_xml_bytes, struct buf *out,
                   struct extract_answer *answer)
 {
-    struct docx docx = {.zip = open_archive(bytes, len),
-                        .xml_left = max_xml_bytes,
-                        .xml_max = max_xml_bytes,
-                        .out = out,
-                        .answer = answer};
+    struct docx docx = {
+        .xml_left = max_xml_bytes, .xml_max = max_xml_bytes, .out = out, .answer = answer};
+    docx.zip = open_archive(&docx, bytes, len);
     if (!docx.zip)
-        return fail_damaged(&docx);
+        return false;
     docx.numbers = docx_numbers_new();
     bool fine = read_all(&docx);
     docx_numbers_free(docx.numbers);

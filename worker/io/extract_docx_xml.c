@@ -463,6 +463,11 @@ bool docx_part_push(struct docx_part *part, const char *bytes, size_t len, bool 
            !(part->flow.out && part->flow.out->overflow);
 }
 
+bool docx_part_lacked_memory(const struct docx_part *part)
+{
+    return part->parser->errNo == XML_ERR_NO_MEMORY;
+}
+
 bool docx_part_hid_text(const struct docx_part *part)
 {
     return part->hid_text;

@@ -23,6 +23,8 @@ struct docx_part *docx_part_relations(const char *type, char *out, size_t out_by
 // False: it is no well-formed XML, has a document type declaration, or the text's cap is reached
 // (out->overflow tells).
 bool docx_part_push(struct docx_part *part, const char *bytes, size_t len, bool last);
+// Why a push was false: memory was short.
+bool docx_part_lacked_memory(const struct docx_part *part);
 // Did it leave hidden text or tracked deletions out?
 bool docx_part_hid_text(const struct docx_part *part);
 bool docx_part_had_deletions(const struct docx_part *part);
