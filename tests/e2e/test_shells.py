@@ -98,6 +98,8 @@ WORDS = [
     (["submit", "--on-too-long", ""], {"split", "truncate", "fail"}),
     (["submit", "--on-too-long", "tr"], {"truncate"}),
     (["config", "s"], {"show", "schema"}),
+    (["results", "--format", "m"], {"markdown"}),
+    (["jobs", "--state", "f"], {"failed"}),
     (["completion", ""], set(SHELLS)),
 ]
 
@@ -119,6 +121,7 @@ def test_files_are_completed(scripts):
     (scripts / "my table.csv").touch()
     assert bash_offers(scripts, "submit", "my") == {"my contracts", "my table.csv"}
     assert bash_offers(scripts, "submit", "--labels-from", "my") == {"my contracts", "my table.csv"}
+    assert bash_offers(scripts, "submit", "--template", "my") == {"my contracts", "my table.csv"}
     assert bash_offers(scripts, "dev", "--dir", "my") == {"my contracts"}
     assert bash_offers(scripts, "submit", "--batch", "my") == set()
 

@@ -29,9 +29,14 @@ static bool are_words(const char *text, size_t len)
     return letters > 0;
 }
 
-static bool begins(const char *text, const char *with)
+// Is one of the words before the first blank, between bars, one of these? "NAME|FILE" is.
+static bool has_path(const char *text, size_t len, const char *const *paths)
 {
-    return strncmp(text, with, strlen(with)) == 0;
+    for (size_t at = 0; at < len; at += strcspn(text + at, "|") + 1)
+        for (const char *const *path = paths; *path; path++)
+            if (strncmp(text + at, *path, strlen(*path)) == 0)
+                return true;
+    return false;
 }
 
 enum completion_kind completion_of(const char *placeholder, struct buf *words)
@@ -40,9 +45,11 @@ enum completion_kind completion_of(const char *placeholder, struct buf *words)
         return COMPLETION_NOTHING;
     const char *text = placeholder;
     size_t len = group_of(&text);
-    if (begins(text, "PATH") || begins(text, "FILE") || begins(text, "CSV"))
+    static const char *const files[] = {"PATH", "FILE", "CSV", NULL};
+    static const char *const folders[] = {"DIR", NULL};
+    if (has_path(text, len, files))
         return COMPLETION_FILES;
-    if (begins(text, "DIR"))
+    if (has_path(text, len, folders))
         return COMPLETION_FOLDERS;
     if (!are_words(text, len))
         return COMPLETION_NOTHING;

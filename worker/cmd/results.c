@@ -168,7 +168,7 @@ static int run(struct invocation *invocation)
 }
 
 static const struct option_row options[] = {
-    {"format", "NAME", "table (the default), jsonl, csv, markdown or html"},
+    {"format", "table|jsonl|csv|markdown|html", "how they are written (table)"},
     {"out", "FILE", "write there; the file appears when it is whole"},
     {"failed", NULL, "the jobs that failed or were cancelled, and why"},
     {"all-revisions", NULL, "also results of older revisions"},
