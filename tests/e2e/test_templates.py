@@ -143,7 +143,7 @@ def sent(precis):
 
 def test_options_win_and_the_label_stands_in_show(precis, case_dir):
     note = case_dir / "note.txt"
-    note.write_text("The rent is due on 1 March 2026.\n")
+    note.write_text("Lease of a barn.\n\nAda lets. Bert rents. The rent is due on 1 March 2026.\n")
     precis.run("submit", note, "--template", "lease", "--model", "gemini-3.5-flash", "--on-too-long", "fail",
                "--instructions", "Write for the board.", "--language", "German", "--batch", "b")
     asked = sent(precis)[0]["summarize"]
@@ -155,7 +155,14 @@ def test_options_win_and_the_label_stands_in_show(precis, case_dir):
     assert list(asked["output_schema"]["properties"]) == list(built_in["output_schema"]["properties"])
     precis.start_worker()
     precis.wait_final(["note.txt"])
-    assert "lease@1 summary-" in precis.run("show", "note.txt").stdout
+    shown = precis.run("show", "note.txt").stdout
+    assert "lease@1 summary-" in shown and "  lease_date:  2026-03-01\n" in shown
+    assert "  Nothing on:  " in shown and "permitted_use" in shown.split("Nothing on:")[1]
+    # In the order of the schema, each value with its quote; the table shows what the form calls its summary.
+    assert shown.index("  title:") < shown.index("  landlord:") < shown.index("  tenant:") < shown.index("  lease_date:")
+    assert "\u201cThe rent is due on 1 March 2026.\u201d (characters 40 to 72)" in shown
+    table = precis.run("results", "b").stdout
+    assert "Lease of a barn." in table and "{" not in table
 
 
 OWN = """\

@@ -215,7 +215,11 @@ static void add_summary(struct table *table, const struct pg_rows *rows, size_t 
     const char *summary = ask_value(rows, row, "summary");
     int64_t warnings = ask_number(rows, row, "warning_count");
     int64_t missing = ask_number(rows, row, "missing_count");
+    json_t *output = summary ? NULL : json_loads(ask_value(rows, row, "output"), 0, NULL);
+    if (!summary) // of a form of its own: what it calls its summary, else all of it
+        summary = json_string_value(json_object_get(output, "summary"));
     buf_add_str(&text, summary ? summary : ask_value(rows, row, "output"));
+    json_decref(output);
     if (warnings > 0)
         buf_printf(&text, " [%lld warning%s", (long long)warnings, warnings == 1 ? "" : "s");
     if (missing > 0)

@@ -11,6 +11,7 @@
 #include "cmd/ask.h"
 #include "cmd/screen.h"
 #include "cmd/show_find.h"
+#include "cmd/show_output.h"
 #include "cmd/status_show.h"
 #include "cmd/table.h"
 
@@ -27,7 +28,10 @@ static const char job_sql[] =
 static const char summary_sql[] =
     "select summary, to_json(key_points) as key_points, output, to_json(warnings) as warnings,"
     " document_name, document_sha256, language, model, response_model, prompt_version, cached_from,"
-    " input_tokens, output_tokens, cost_usd::text from precis.summaries where " NAMED;
+    " input_tokens, output_tokens, cost_usd::text,"
+    " (select r.parameters -> 'output_schema' from precis.requests r where r.tenant = s.tenant"
+    "  and r.batch = s.batch and r.job_id = s.job_id and r.revision = s.revision) as schema"
+    " from precis.summaries s where " NAMED;
 
 static const char citations_sql[] =
     "select point, path, quote, found, page, char_start, char_end from precis.citations "
@@ -306,39 +310,11 @@ static void print_calls(struct invocation *invocation, const struct job_name *na
 
 // ------------------------------------------------------------------------------- its summary
 
-// A paragraph within the terminal's width.
-static void print_wrapped(const char *first, const char *text)
-{
-    static const struct table_column columns[] = {
-        {"", TABLE_LEFT}, {"", TABLE_WRAP}, {NULL, TABLE_LEFT}};
-    struct table *table = table_new(columns);
-    struct buf cell OWN_BUF;
-    buf_init(&cell, 0);
-    buf_add_str(&cell, first);
-    table_take(table, &cell);
-    table_add(table, text);
-    table_print_rows(table, stdout);
-    table_free(table);
-}
-
 static void print_quotes(const struct pg_rows *citations, int64_t point)
 {
-    for (size_t i = 0; citations && i < pg_rows_count(citations); i++) {
-        const char *path = ask_value(citations, i, "path");
-        if (point ? ask_number(citations, i, "point") != point : path == NULL)
-            continue;
-        struct buf text OWN_BUF;
-        buf_init(&text, 0);
-        buf_printf(&text, "%s%s\u201c%s\u201d ", path ? path : "", path ? ": " : "",
-                   ask_value(citations, i, "quote"));
-        if (strcmp(ask_value(citations, i, "found"), "t") == 0 &&
-            ask_value(citations, i, "char_start"))
-            buf_printf(&text, "(characters %s to %s)", ask_value(citations, i, "char_start"),
-                       ask_value(citations, i, "char_end"));
-        else
-            buf_add_str(&text, "(not found in the document)");
-        print_wrapped("   ", buf_str(&text));
-    }
+    for (size_t i = 0; citations && i < pg_rows_count(citations); i++)
+        if (ask_number(citations, i, "point") == point)
+            show_quote("   ", citations, i, false);
 }
 
 static void print_points(const struct pg_rows *summary, const struct pg_rows *citations)
@@ -349,10 +325,9 @@ static void print_points(const struct pg_rows *summary, const struct pg_rows *ci
     json_t *point;
     json_array_foreach(points, i, point)
     {
-        print_wrapped(" -", json_string_value(point));
+        show_wrapped(" -", json_string_value(point));
         print_quotes(citations, (int64_t)i + 1);
     }
-    print_quotes(citations, 0);
     json_decref(points);
 }
 
@@ -378,7 +353,10 @@ static void print_summary(struct invocation *invocation, const struct job_name *
     print_field("Answer of", ask_value(summary, 0, "cached_from"));
     print_warnings(ask_value(summary, 0, "warnings"));
     const char *text = ask_value(summary, 0, "summary");
-    print_wrapped("", text ? text : ask_value(summary, 0, "output"));
+    if (text)
+        show_wrapped("", text);
+    else
+        show_output(ask_value(summary, 0, "output"), ask_value(summary, 0, "schema"), citations);
     print_points(summary, citations);
     pg_rows_free(citations);
     pg_rows_free(summary);
