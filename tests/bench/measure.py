@@ -183,7 +183,7 @@ class Run:
         promises.check()
         counts = self.precis.rows("""select (select count(*) from precis_data.outcomes where state = 'done') as done,
             (select count(*) from precis.summaries) as summaries,
-            (select count(*) from precis_data.attempts) as attempts,
+            (select count(*) from precis_data.attempts where outcome <> 'cancelled') as calls,
             (select sum(cost_usd) from precis.costs)::text as ledger""")[0]
         ledger = counts.pop("ledger")
         assert set(counts.values()) == {self.jobs}, f"{self.jobs} jobs, but {counts}"
