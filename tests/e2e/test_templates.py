@@ -165,6 +165,17 @@ def test_options_win_and_the_label_stands_in_show(precis, case_dir):
     assert "Lease of a barn." in table and "{" not in table
 
 
+def test_a_line_with_words_of_its_own_has_no_label(precis):
+    lines = [{"id": "plain", "document": {"text": "The rent is due."}},
+             {"id": "own", "document": {"text": "The rent is due."}, "summarize": {"instructions": "Name the tenant."}},
+             {"id": "labelled", "document": {"text": "The rent is due."},
+              "summarize": {"instructions": "Name the tenant.", "template": "ours@7"}}]
+    precis.run("submit", "-", "--template", "lease", "--batch", "b", stdin="\n".join(map(json.dumps, lines)))
+    asked = {message["id"]: message["summarize"] for message in sent(precis)}
+    assert {name: asked[name].get("template") for name in asked} == {"plain": "lease@1", "own": None, "labelled": "ours@7"}
+    assert asked["own"]["instructions"] == "Name the tenant." and "output_schema" in asked["own"]
+
+
 OWN = """\
 name: claims
 description: Claims by letter

@@ -402,6 +402,11 @@ static const struct mistake MISTAKES[] = {
      KEYS "\n      - {name: a, key: \"${env:TEST_KEY}\"}\n"
           "      - {name: b, key: \"${env:TEST_KEY}\"}\n",
      "t.yaml:11:24: provider `xai` has one and the same key as `a` and `b`.\n"},
+    {"a name at two providers",
+     KEYS "\n      - {name: a, key: \"${env:TEST_KEY}\"}\n"
+          "      - {name: b, key: \"${env:TEST_TOKEN}\"}\n"
+          "  own:\n    base_url: https://c.d\n    keys: [{name: b, key: \"${env:TEST_KEY}\"}]\n",
+     "t.yaml:14:19: providers `xai` and `own` both have a key of the name `b`.\n"},
     {"key beside keys",
      KEYS "[{name: a, key: \"${env:TEST_KEY}\"}]\n    key: \"${env:TEST_TOKEN}\"\n",
      "t.yaml:10:10: `key` of provider `xai` stands beside `keys`. Keep `keys`, where each has its "

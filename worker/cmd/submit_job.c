@@ -33,6 +33,14 @@ static void fill_object(json_t *message, const char *name, json_t *from)
         json_object_update_missing(own, from);
 }
 
+// Whether a line asks in its own words or form: a template's label would not be true of it.
+static bool asks_itself(const json_t *summarize)
+{
+    return !json_object_get(summarize, "template") &&
+           (json_object_get(summarize, "output_schema") ||
+            json_object_get(summarize, "instructions"));
+}
+
 // A line without an id gets one of its content, so that the same line is the same job.
 static void name_line(json_t *message)
 {
@@ -53,7 +61,10 @@ static void fill_in(struct submit *submit, json_t *message, const struct submit_
         json_object_set_new(message, "kind", json_string("summarize"));
     if (!json_object_get(message, "batch") && order->batch)
         json_object_set_new(message, "batch", json_string(order->batch));
+    bool own_words = asks_itself(json_object_get(message, "summarize"));
     fill_object(message, "summarize", order->summarize);
+    if (own_words)
+        json_object_del(json_object_get(message, "summarize"), "template");
     const char *id = json_string_value(json_object_get(message, "id"));
     json_t *labels = labels_of(order->labels, id ? id : "", place->name);
     fill_object(message, "labels", labels);

@@ -383,6 +383,26 @@ static void check_key_list(const struct check *check, const struct config_provid
         }
 }
 
+// Health, logs and metrics call a key by its name alone.
+static void check_key_names(const struct check *check)
+{
+    const struct config *config = check->config;
+    for (size_t i = 0; i < config->provider_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct config_keys *one = &config->providers[i].keys;
+            const struct config_keys *other = &config->providers[j].keys;
+            bool listed = one->len > 1 || other->len > 1;
+            for (size_t k = 0; listed && k < one->len * other->len; k++) {
+                const struct config_key *key = &one->items[k / other->len];
+                const char *name = other->items[k % other->len].name;
+                if (key->name && name && strcmp(key->name, name) == 0)
+                    config_errors_add(check->errors, place_of(check, key, CONFIG_KEY, "name"), NULL,
+                                      "providers `%s` and `%s` both have a key of the name `%s`",
+                                      config->providers[j].name, config->providers[i].name, name);
+            }
+        }
+}
+
 // `keys` as they are, or made of `key`.
 static void check_keys(const struct check *check, struct config_provider *provider)
 {
@@ -632,6 +652,7 @@ void config_finish(struct config *config, struct config_errors *errors)
         config->providers[i].first_key = keys;
         keys += config->providers[i].keys.len;
     }
+    check_key_names(&check);
     for (size_t i = 0; i < config->model_count; i++)
         check_model(&check, &config->models[i]);
     check_default_route(&check);
