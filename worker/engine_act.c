@@ -196,7 +196,7 @@ static void act_fetch(struct engine *engine, struct job *job, bool bytes)
     struct fetch_request request = {
         .owner = job->id,
         .document_sha256 = document->sha256,
-        .plain = !bytes && document_is_plain(job),
+        .plain = !bytes && document_is_plain(job, engine->config),
         .bytes = bytes,
     };
     if (edges->extract_ops && !bytes)

@@ -195,6 +195,7 @@ static void parse(struct engine *engine, struct raw_message *raw, struct slot_id
         .value_bytes = VALUE_BYTES,
         .text_bytes = (size_t)engine->config->documents.max_bytes,
         .nodes = VALUE_NODES,
+        .extractors = engine->config->documents.extractors,
     };
     struct decode_out out;
     engine->edges.at_point(engine->edges.world, "parse");

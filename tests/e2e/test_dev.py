@@ -80,3 +80,18 @@ def test_fifty_megabytes_of_documents_through_dev(dev):
     for line in results:
         row = json.loads(line)
         assert row["state"] == "done" and row["output"]["summary"], row
+
+
+def test_documents_of_every_kind(dev, data_dir):
+    """What the worker does in dev it does as everywhere: PDF, DOCX and HTML become text in children of this program."""
+    folder, environment = dev
+    contracts = data_dir / "contracts"
+    paths = ["cuad/cuad-140-content-license-agreement.pdf", "cuad/cuad-209-service-agreement.docx",
+             "lang/fr-firefox-cloud-tos.html"]
+    done = subprocess.run([PROGRAMS / "worker" / "precis", "submit", *[contracts / path for path in paths],
+                           "--batch", "kinds", "--wait"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = subprocess.run([PROGRAMS / "worker" / "precis", "results", "kinds", "--format", "jsonl"], env=environment,
+                           capture_output=True, text=True, timeout=60, check=True)
+    rows = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert len(rows) == 3 and all(row["summary"] for row in rows), rows

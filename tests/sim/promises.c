@@ -44,7 +44,8 @@ static bool is_other_content(const struct schedule *schedule, const struct sent_
 {
     const char *value = schedule->broker.partitions[sent->partition].log[sent->place].value;
     const struct message message = {.topic = SIM_TOPIC, .value = value, .value_len = strlen(value)};
-    const struct decode_limits limits = {1 << 20, 1 << 20, 100000};
+    const struct decode_limits limits = {
+        .value_bytes = 1 << 20, .text_bytes = 1 << 20, .nodes = 100000};
     struct decode_out out;
     bool other = job_decode(&message, &limits, &out) == DECODED_JOB &&
                  memcmp(out.spec.content_hash, job->content_hash, 32) != 0;

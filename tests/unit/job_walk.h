@@ -99,7 +99,8 @@ static inline struct message walk_message(const char *value)
 // A job for the JSON of a message.
 static inline void walk_job(struct walk *walk, const char *value)
 {
-    static const struct decode_limits limits = {1 << 20, 1 << 20, 10000};
+    static const struct decode_limits limits = {
+        .value_bytes = 1 << 20, .text_bytes = 1 << 20, .nodes = 10000};
     struct message message = walk_message(value);
     struct decode_out out;
     if (job_decode(&message, &limits, &out) != DECODED_JOB)

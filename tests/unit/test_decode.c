@@ -421,6 +421,27 @@ static void test_data(void **state)
     }
 }
 
+// A program that is configured for a media type reads it, text or not.
+static void test_data_with_a_program_of_its_own(void **state)
+{
+    (void)state;
+    char name[] = "text/csv";
+    const struct config_command programs[] = {{.name = name}, {0}};
+    struct decode_limits own = limits;
+    own.extractors = programs;
+    static const char *const types[] = {"text/csv", "TEXT/CSV; charset=utf-8", "text/plain"};
+    for (size_t i = 0; i < COUNT(types); i++) {
+        char value[200];
+        snprintf(value, sizeof(value),
+                 JOB("\"document\": {\"data\": \"aGVsbG8K\", \"media_type\": \"%s\"}"), types[i]);
+        struct message message = message_of(value, strlen(value));
+        struct decode_out out;
+        assert_int_equal(job_decode(&message, &own, &out), DECODED_JOB);
+        assert_int_equal(out.spec.document, i < 2 ? DOCUMENT_DATA : DOCUMENT_TEXT);
+        decode_out_deinit(&out);
+    }
+}
+
 // The same bytes are the same content however they came; a URL alone is the URL.
 static void test_content_of_bytes(void **state)
 {
@@ -627,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_frames_and_mending),
         cmocka_unit_test(test_stored),
         cmocka_unit_test(test_data),
+        cmocka_unit_test(test_data_with_a_program_of_its_own),
         cmocka_unit_test(test_content_of_bytes),
         cmocka_unit_test(test_kept_documents),
         cmocka_unit_test(test_times_out_of_sense),

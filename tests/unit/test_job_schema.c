@@ -287,7 +287,8 @@ static void read_file(const char *path, struct buf *out)
 
 static enum decoded decode_file(const char *path)
 {
-    static const struct decode_limits limits = {1 << 20, 1 << 20, 10000};
+    static const struct decode_limits limits = {
+        .value_bytes = 1 << 20, .text_bytes = 1 << 20, .nodes = 10000};
     struct buf value OWN_BUF;
     buf_init(&value, 0);
     read_file(path, &value);

@@ -102,7 +102,8 @@ static bool check(struct submit *submit, const json_t *message, const struct sub
     size_t max = (size_t)submit->config->documents.max_bytes;
     struct message given = {
         .topic = "", .timestamp_ms = -1, .value = text, .value_len = text ? strlen(text) : 0};
-    struct decode_limits limits = {SIZE_MAX / 2, max, 1000000};
+    struct decode_limits limits = {
+        .value_bytes = SIZE_MAX / 2, .text_bytes = max, .nodes = 1000000};
     enum decoded decoded = job_decode(&given, &limits, out);
     if (decoded == DECODED_JOB)
         return true;

@@ -130,7 +130,8 @@ static int check_members(struct submit_order *order, struct invocation *invocati
     json_decref(probe);
     struct message message = {
         .topic = "", .timestamp_ms = -1, .value = text, .value_len = strlen(text)};
-    struct decode_limits limits = {SIZE_MAX / 2, 1024, 100000};
+    struct decode_limits limits = {
+        .value_bytes = SIZE_MAX / 2, .text_bytes = 1024, .nodes = 100000};
     struct decode_out out;
     int code = EXIT_DONE;
     if (job_decode(&message, &limits, &out) != DECODED_JOB)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "core/config.h"
 #include "core/seams.h"
 #include "core/spec.h"
 
@@ -17,6 +18,8 @@ struct decode_limits {
     size_t value_bytes; // of a message's value
     size_t text_bytes;  // of a document's text (documents.max_bytes)
     size_t nodes;       // of the JSON: values and members
+    // Their media types are read by programs (documents.extractors), text or not; NULL: none.
+    const struct config_command *extractors;
 };
 
 enum decoded {

@@ -57,8 +57,11 @@ static bool is_type(const char *media_type, const char *name)
     return strcspn(media_type, "; \t") == len && strncasecmp(media_type, name, len) == 0;
 }
 
-bool decode_is_plain_text(const char *media_type)
+bool decode_is_plain_text(const char *media_type, const struct config_command *extractors)
 {
+    for (; media_type && extractors && extractors->name; extractors++)
+        if (is_type(media_type, extractors->name))
+            return false;
     return media_type && strncasecmp(media_type, "text/", 5) == 0 &&
            !is_type(media_type, "text/html") && !is_type(media_type, "text/rtf") &&
            !is_type(media_type, "text/richtext") && is_utf8_charset(media_type);
@@ -98,7 +101,8 @@ static bool take_data(struct job_spec *spec, const json_t *data, const struct de
     struct buf bytes OWN_BUF;
     if (!decode_base64(data, limits, &bytes, out))
         return false;
-    if (decode_is_plain_text(spec->media_type) && is_utf8_text(buf_str(&bytes), bytes.len))
+    if (decode_is_plain_text(spec->media_type, limits->extractors) &&
+        is_utf8_text(buf_str(&bytes), bytes.len))
         return take_text(spec, buf_str(&bytes), bytes.len, limits, out);
     text_sha256_hex(buf_str(&bytes), bytes.len, spec->document_sha256);
     spec->document = DOCUMENT_DATA;

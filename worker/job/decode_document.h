@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "core/config.h"
 #include "job/decode.h"
 
 // Exactly one of text, data, url and stored; `document` is an object whose members were taken by
@@ -16,7 +17,8 @@ bool decode_document(struct job_spec *spec, const json_t *document,
 // What stands in the kept message in place of the document; the caller's.
 json_t *decode_document_kept(const struct job_spec *spec);
 // Whether bytes of this media type are text that needs no extractor, where they are UTF-8: text/*
-// without a format of its own (HTML, RTF) and without another charset. NULL: no.
-bool decode_is_plain_text(const char *media_type);
+// without a format of its own (HTML, RTF), without another charset, and without a program of its
+// own among `extractors` (NULL: none). NULL: no.
+bool decode_is_plain_text(const char *media_type, const struct config_command *extractors);
 
 #endif

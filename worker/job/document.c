@@ -178,9 +178,10 @@ enum step_result document_begin(struct job *job, const struct step_context *cont
     return wait_for_turn(job, context->now);
 }
 
-bool document_is_plain(const struct job *job)
+bool document_is_plain(const struct job *job, const struct config *config)
 {
-    return !job->spec->media_type || decode_is_plain_text(job->spec->media_type);
+    return !job->spec->media_type ||
+           decode_is_plain_text(job->spec->media_type, config->documents.extractors);
 }
 
 // ------------------------------------------------------------------------------- FETCH

@@ -275,7 +275,7 @@ bool job_is_ready(const struct job *job, int64_t now_ms);
 // Whether it waits for nothing but room for its document, or a free extractor.
 bool job_wants_document(const struct job *job, int64_t now_ms);
 // Whether a text that is stored as such is the document's text (else the bytes of one).
-bool document_is_plain(const struct job *job);
+bool document_is_plain(const struct job *job, const struct config *config);
 // Bytes that the job holds in memory, roughly; while it is extracted, the document's too.
 size_t job_bytes(const struct job *job);
 const char *step_name(enum step step);
