@@ -146,10 +146,10 @@ static json_t *read_integer(struct reader *reader)
     bool minus = *reader->at == '-';
     const char *from = reader->at + minus, *at = from;
     json_int_t value = 0;
-    while (at < reader->end && is_digit(*at) && at - from <= INTEGER_DIGITS)
+    while (at < reader->end && is_digit(*at) && at - from < INTEGER_DIGITS)
         value = value * 10 + (*at++ - '0');
-    bool whole = at > from && at - from <= INTEGER_DIGITS && (*from != '0' || at - from == 1);
-    if (!whole || at == reader->end || *at == '.' || *at == 'e' || *at == 'E')
+    bool whole = at > from && (*from != '0' || at - from == 1);
+    if (!whole || at == reader->end || is_digit(*at) || *at == '.' || *at == 'e' || *at == 'E')
         return NULL;
     reader->at = at;
     return json_integer(minus ? -value : value);
