@@ -516,19 +516,29 @@ def test_show(story):
     assert done.returncode == 1
     assert 'Did you mean "good.txt"?' in done.stderr
 
-    text = story.run("show", "default/deals/good.txt").stdout
-    for words in ("default/deals/good.txt, revision 1: done", "jobs, partition 1, offset 7", "team=legal", "host:1",
-                  "grok-4.3, prompt summary-1: 20,000 characters in 2 parts, and 1 call to combine them",
-                  "12,500", "350 ms", "1.4 s", "Revision 1 of a deal.", "“fee is 10” (characters 4 to 13)"):
-        assert words in text
+    text = " ".join(story.run("show", "default/deals/good.txt").stdout.split())
+    for words in ("default/deals/good.txt, revision 1: done", "Document good.txt", "jobs, partition 1, offset 7", "team=legal",
+                  "host:1", "plan 1: grok-4.3, prompt summary-1: 20,000 characters in 2 parts, and 1 call to combine them",
+                  "call 1, try 1, grok-4.3 at sim: ok, HTTP 200, 12,500 tokens in (500 cached), 625 out (25 of them reasoning); "
+                  "$0.003750000001; first token after 350 ms; took 1.4 s", "Revision 1 of a deal.",
+                  "“fee is 10” (characters 4 to 13)"):
+        assert words in text, words
+    assert text.index("message sent") < text.index("plan 1") < text.index("call 1, try 1") < text.index("Summary")
     assert "Revision 0 of a deal." in story.run("show", "default/deals/good.txt", "--revision", "0").stdout
     assert story.run("show", "default/deals/good.txt", "--revision", "9", check=False).returncode == 1
 
     text = story.run("show", "bad.txt").stdout
-    assert "call 1, try 1: Sim API error 400: no." in text and "Do better." in text and "\x1b" not in text
-    assert "Dead letters" in text
+    assert "Sim API error 400: no." in text and "\x1b" not in text and "Dead letters" in text
+    assert text.count("Do better.") == 2  # of the job and of the letter, whose sentences do not hold it
+    with story.session() as session:
+        session.execute("update precis_data.outcomes set error = 'It failed. Suggestion: Do better.' where id = 'bad.txt';"
+                        "update precis_data.dead_letters set error = 'It failed. Suggestion: Do better.' where job_id = 'bad.txt'")
+    text = story.run("show", "bad.txt").stdout
+    assert text.count("Do better.") == 1 and "`precis dlq replay 1` tries again" in " ".join(text.split())
+    text = story.run("show", "doubt.txt").stdout
+    assert "and up to $0.005000000001 more in doubt" in text and "in doubt, HTTP 200" in text
     assert "never became a job" in story.run("show", "never.txt").stdout
-    assert "Waits       for room in the tokens" in story.run("show", "waits.txt").stdout
+    assert "Waits      for room in the tokens" in story.run("show", "waits.txt").stdout
 
     told = story.json("show", "bad.txt", "--tenant", "default", "--batch", "deals")
     assert told["job"]["error_code"] == "http_400" and told["summary"] is None
@@ -552,10 +562,16 @@ def test_costs(story):
         "legal": (2, "0.007500000002", 0, "0"), "sales": (1, "0.003750000001", 0, "0"),
         "(none)": (2, "0", 1, "0.005000000001")}
     assert costs("--since", "2099-01-01") == {}
+    assert costs("--by", "provider") == {"sim": (6, "0.015000000004", 1, "0.005000000001")}
+    assert set(costs("--by", "key")) == {"sim"}
+    rows = list(csv.DictReader(io.StringIO(story.run("costs", "--format", "csv").stdout)))
+    assert [(row["model"], row["cost_usd"], row["in_doubt_at_most_usd"]) for row in rows] == [
+        ("grok-4.3", "0.011250000003", "0.005000000001"), ("claude-opus-4.8", "0.003750000001", "0")]
+    assert story.run("costs", "--format", "csv", "--json", check=False).returncode == 2
     text = story.run("costs", "--by", "label.team'; --").stdout
     assert "(none)" in text and "total" in text and "$0.015000000004" in text and "75,000" in text
     assert "bill lies between" in text
-    for words in (["--by", "colour"], ["--by", "label."], ["--since", "yesterday"]):
+    for words in (["--by", "colour"], ["--by", "label."], ["--since", "yesterday"], ["--format", "html"]):
         assert story.run("costs", *words, check=False).returncode == 2
 
 

@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "cmd/ask.h"
+#include "cmd/csv.h"
 #include "cmd/screen.h"
 #include "cmd/table.h"
 #include "core/time_text.h"
@@ -16,6 +17,8 @@ static const struct grouping {
     const char *name, *title, *sql;
 } groupings[] = {
     {"model", "MODEL", "coalesce(c.model, '-')"},
+    {"provider", "PROVIDER", "coalesce(c.provider, '-')"},
+    {"key", "KEY", "coalesce(c.provider || '/' || c.key_name, c.provider, '-')"},
     {"tenant", "TENANT", "c.tenant"},
     {"batch", "BATCH", "c.tenant || '/' || c.batch"},
     {"day", "DAY (UTC)", "to_char(c.started_at at time zone 'UTC', 'YYYY-MM-DD')"},
@@ -45,11 +48,10 @@ static const char costs_sql[] =
     " where k.calls > 0 order by k.is_total, %s";
 
 static const struct table_column money_columns[] = {
-    {"", TABLE_LEFT},           {"CALLS", TABLE_RIGHT},
-    {"TOKENS IN", TABLE_RIGHT}, {"CACHED", TABLE_RIGHT},
-    {"OUT", TABLE_RIGHT},       {"REASONING", TABLE_RIGHT},
-    {"COST", TABLE_RIGHT},      {"CALLS IN DOUBT", TABLE_RIGHT},
-    {"AT MOST", TABLE_RIGHT},   {NULL, TABLE_LEFT},
+    {"", TABLE_FOLD},        {"CALLS", TABLE_RIGHT},    {"TOKENS IN", TABLE_RIGHT},
+    {"CACHED", TABLE_RIGHT}, {"OUT", TABLE_RIGHT},      {"REASONING", TABLE_RIGHT},
+    {"COST", TABLE_MONEY},   {"IN DOUBT", TABLE_RIGHT}, {"AT MOST", TABLE_MONEY},
+    {NULL, TABLE_LEFT},
 };
 
 static const struct grouping *find_grouping(const char *by)
@@ -148,17 +150,49 @@ static int show(struct invocation *invocation, const struct ask *ask, const char
     return EXIT_DONE;
 }
 
+// ------------------------------------------------------------------------------- CSV
+
+static bool wants_csv(const struct invocation *invocation)
+{
+    const char *format = invocation_value(invocation, "format");
+    return format && strcmp(format, "csv") == 0;
+}
+
+// The columns of --json, without the total: spreadsheets add up themselves.
+static int print_csv(struct invocation *invocation, const struct ask *ask)
+{
+    struct pg_rows *rows = ask_rows(invocation, ask);
+    if (!rows)
+        return EXIT_FAILED;
+    struct buf out OWN_BUF, cell OWN_BUF;
+    buf_init(&out, 0);
+    buf_init(&cell, 0);
+    size_t columns = pg_rows_columns(rows);
+    for (size_t c = 0; c < columns; c++)
+        csv_add_cell(&out, pg_rows_name(rows, c), c + 1 < columns);
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        for (size_t c = 0; c < columns; c++) {
+            const char *value = pg_rows_get(rows, i, c);
+            screen_add_text(&cell, value ? value : "");
+            csv_add_cell(&out, buf_str(&cell), c + 1 < columns);
+            buf_clear(&cell);
+        }
+    fwrite(buf_str(&out), 1, out.len, stdout);
+    pg_rows_free(rows);
+    return EXIT_DONE;
+}
+
 // ------------------------------------------------------------------------------- the command
 
 static int ask_costs(struct invocation *invocation, const struct grouping *by, struct ask *ask)
 {
-    bool json = invocation_json(invocation);
+    bool csv = wants_csv(invocation);
     struct buf sql OWN_BUF;
     buf_init(&sql, 0);
     buf_printf(&sql, costs_sql, by->sql, by->sql, by->sql,
                strcmp(by->name, "day") == 0 ? "k.key" : "k.cost_usd::numeric desc, k.key");
     ask->sql = buf_str(&sql);
-    if (!json)
+    if (!csv && !invocation_json(invocation))
         return show(invocation, ask, by->title);
     struct buf rows OWN_BUF;
     buf_init(&rows, 0);
@@ -168,7 +202,7 @@ static int ask_costs(struct invocation *invocation, const struct grouping *by, s
                " under_way from (%s) r where not is_total",
                strcmp(by->name, "label.") == 0 ? "label" : by->name, ask->sql);
     ask->sql = buf_str(&rows);
-    return ask_print_json(invocation, ask, stdout);
+    return csv ? print_csv(invocation, ask) : ask_print_json(invocation, ask, stdout);
 }
 
 static int run(struct invocation *invocation)
@@ -179,7 +213,13 @@ static int run(struct invocation *invocation)
     const struct grouping *grouping = find_grouping(by ? by : "model");
     char time[40] = "", ago[40] = "";
     if (!grouping)
-        return invocation_misuse(invocation, "--by is model, tenant, batch, day or label.NAME");
+        return invocation_misuse(invocation, "--by is model, provider, key, tenant, batch, day or "
+                                             "label.NAME");
+    const char *format = invocation_value(invocation, "format");
+    if (format && strcmp(format, "table") != 0 && strcmp(format, "csv") != 0)
+        return invocation_misuse(invocation, "--format is table or csv");
+    if (format && invocation_json(invocation))
+        return invocation_misuse(invocation, "--json and --format exclude each other");
     if (since && !read_since(since, time, ago))
         return invocation_misuse(invocation, "--since is a day (2026-11-22), a time "
                                              "(2026-11-22T07:00:00Z) or a length (7d, 24h, 30m)");
@@ -200,7 +240,8 @@ static int run(struct invocation *invocation)
 }
 
 static const struct option_row options[] = {
-    {"by", "WHAT", "model (the default), tenant, batch, day or label.NAME"},
+    {"by", "WHAT", "model (the default), provider, key, tenant, batch, day or label.NAME"},
+    {"format", "NAME", "table (the default) or csv"},
     {"since", "WHEN", "calls begun since then: 2026-11-22, 2026-11-22T07:00:00Z, 7d, 24h, 30m"},
     {"tenant", "NAME", "only of this tenant"},
     {"batch", "NAME", "only of this batch (or tenant/batch)"},

@@ -119,9 +119,9 @@ static struct pg_rows *query(const struct dlq *dlq, const char *sql, size_t para
 // ------------------------------------------------------------------------------- list
 
 static const char codes_sql[] =
-    "select d.error_code, count(*), count(*) filter (where d.job_id is not null),"
-    " to_char(max(d.failed_at), 'YYYY-MM-DD HH24:MI:SS')"
-    " from precis.dead_letters d where" DLQ_WHERE_VIEW " group by 1 order by 2 desc, 1";
+    "select d.error_code, count(*), to_char(max(d.failed_at), 'YYYY-MM-DD HH24:MI:SS'),"
+    " d.suggestion"
+    " from precis.dead_letters d where" DLQ_WHERE_VIEW " group by 1, 4 order by 2 desc, 1, 4";
 
 #define STATE_SQL                                                                                  \
     "case when d.dropped_at is not null then 'dropped'"                                            \
@@ -131,8 +131,8 @@ static const char codes_sql[] =
 static const char list_sql[] =
     "select d.id, to_char(d.failed_at, 'YYYY-MM-DD HH24:MI:SS'), d.error_code,"
     " coalesce(d.tenant || '/' || d.batch || '/' || d.job_id, " PLACE_SQL "), d.attempts,"
-    " " STATE_SQL ", d.error from precis.dead_letters d where" DLQ_WHERE_VIEW
-    " order by d.id desc limit $9::bigint";
+    " " STATE_SQL ", split_part(d.error, ' Suggestion: ', 1)"
+    " from precis.dead_letters d where" DLQ_WHERE_VIEW " order by d.id desc limit $9::bigint";
 
 static const char list_json_sql[] =
     "select row_to_json(q) from (select d.id, d.error_code, d.error, d.suggestion, d.tenant,"
@@ -142,15 +142,15 @@ static const char list_json_sql[] =
     " from precis.dead_letters d where" DLQ_WHERE_VIEW " order by d.id desc limit $9::bigint) q";
 
 static const struct table_column code_columns[] = {
-    {"code", TABLE_LEFT},   {"letters", TABLE_RIGHT}, {"with a job's name", TABLE_RIGHT},
-    {"newest", TABLE_LEFT}, {NULL, TABLE_LEFT},
+    {"CODE", TABLE_LEFT},       {"LETTERS", TABLE_RIGHT}, {"NEWEST (UTC)", TABLE_LEFT},
+    {"WHAT TO DO", TABLE_WRAP}, {NULL, TABLE_LEFT},
 };
 
 static const struct table_column list_columns[] = {
-    {"id", TABLE_RIGHT},       {"failed (UTC)", TABLE_LEFT},
-    {"code", TABLE_LEFT},      {"job or message", TABLE_LEFT},
-    {"attempts", TABLE_RIGHT}, {"state", TABLE_LEFT},
-    {"error", TABLE_WRAP},     {NULL, TABLE_LEFT},
+    {"ID", TABLE_RIGHT},    {"FAILED (UTC)", TABLE_LEFT},
+    {"CODE", TABLE_LEFT},   {"JOB OR MESSAGE", TABLE_FOLD},
+    {"CALLS", TABLE_RIGHT}, {"STATE", TABLE_LEFT},
+    {"ERROR", TABLE_WRAP},  {NULL, TABLE_LEFT},
 };
 
 static void print_rows(const struct table_column *columns, const struct pg_rows *rows)

@@ -20,6 +20,16 @@ static const char *const fixed[] = {
     "suggestion",     "document_uri",   "document_sha256", NULL};
 #define BEFORE 8
 
+// Empties `cell`.
+static void add_cell(struct buf *out, struct buf *cell, bool more)
+{
+    struct buf clean OWN_BUF;
+    buf_init(&clean, 0);
+    screen_add_text(&clean, buf_str(cell));
+    csv_add_cell(out, buf_str(&clean), more);
+    buf_clear(cell);
+}
+
 static bool csv_begin(struct results_writer *writer)
 {
     struct buf *out = &writer->text;
@@ -31,21 +41,15 @@ static bool csv_begin(struct results_writer *writer)
         buf_add_str(out, "\xef\xbb\xbf");
     for (size_t i = 0; i < BEFORE; i++)
         csv_add_cell(out, fixed[i], true);
-    for (size_t i = 0; i < schema_columns_count(writer->columns); i++)
-        csv_add_cell(out, schema_columns_name(writer->columns, i), true);
+    struct buf name OWN_BUF;
+    buf_init(&name, 0);
+    for (size_t i = 0; i < schema_columns_count(writer->columns); i++) {
+        buf_add_str(&name, schema_columns_name(writer->columns, i));
+        add_cell(out, &name, true);
+    }
     for (size_t i = BEFORE; fixed[i]; i++)
         csv_add_cell(out, fixed[i], fixed[i + 1] != NULL);
     return true;
-}
-
-// Empties `cell`.
-static void add_cell(struct buf *out, struct buf *cell, bool more)
-{
-    struct buf clean OWN_BUF;
-    buf_init(&clean, 0);
-    screen_add_text(&clean, buf_str(cell));
-    csv_add_cell(out, buf_str(&clean), more);
-    buf_clear(cell);
 }
 
 // Sentences of an array, each on a line of its own within the cell.

@@ -49,8 +49,6 @@ json_t *results_output(const struct results_writer *writer, const json_t *row);
 void results_count_quotes(const json_t *row, size_t *out_found, size_t *out_missing);
 // "page 3, characters 120 to 180", or "not found in the document".
 void results_add_place(struct buf *out, const json_t *citation);
-// What to do about a failure, where its sentence does not say so itself; else NULL.
-const char *results_suggestion(const char *error, const char *suggestion);
 
 // The schemas of the batch, the most frequent first; at most 200, the outputs of others keep
 // PostgreSQL's order. NULL: it was said why.

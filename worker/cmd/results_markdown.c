@@ -133,7 +133,7 @@ static void add_summary(struct results_writer *writer, const json_t *row)
 static void add_failure(struct buf *out, const json_t *row)
 {
     const char *error = results_text(row, "error");
-    const char *advice = results_suggestion(error, results_text(row, "suggestion"));
+    const char *advice = screen_suggestion(error, results_text(row, "suggestion"));
     struct buf head OWN_BUF;
     buf_init(&head, 0);
     buf_printf(&head, "%s%s%s", results_text(row, "state"),

@@ -40,9 +40,9 @@ static const char models_sql[] =
     " order by m.is_total, m.cost_usd::numeric desc, m.model";
 
 static const char codes_sql[] =
-    "select j.state, j.error_code, count(*) as jobs, min(j.suggestion) as suggestion"
+    "select j.state, j.error_code, count(*) as jobs, j.suggestion"
     " from precis.jobs j where j.tenant = $1 and j.batch = $2"
-    " and j.state in ('failed', 'cancelled') group by 1, 2 order by 3 desc, 2";
+    " and j.state in ('failed', 'cancelled') group by 1, 2, 4 order by 3 desc, 2, 4";
 
 bool results_totals_load(const struct results_order *order, struct results_totals *out)
 {

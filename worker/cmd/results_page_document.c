@@ -304,7 +304,7 @@ static void add_warnings(struct buf *out, const json_t *row)
 static void add_failure(struct buf *out, const json_t *row)
 {
     const char *error = results_text(row, "error"), *code = results_text(row, "error_code");
-    const char *advice = results_suggestion(error, results_text(row, "suggestion"));
+    const char *advice = screen_suggestion(error, results_text(row, "suggestion"));
     buf_add_str(out, "<div class=\"error\">");
     html_add_element(out, "code class=\"code\"", code ? code : results_text(row, "state"));
     html_add_element(out, "p", error ? error : "No reason was given.");

@@ -19,8 +19,9 @@
 
 // $3: all revisions, not only the newest of each job.
 #define NEWEST(of)                                                                                 \
-    " and ($3::boolean or not exists (select from precis.jobs n where n.tenant = " of ".tenant"    \
-    "  and n.batch = " of ".batch and n.job_id = " of ".job_id and n.revision > " of ".revision))"
+    " and ($3::boolean or not exists (select from precis.requests n where n.tenant = " of          \
+    ".tenant and n.batch = " of ".batch and n.job_id = " of ".job_id and n.revision > " of         \
+    ".revision and n.revision > 0))"
 
 static const char summaries_sql[] =
     "select s.tenant, s.batch, s.job_id, s.revision, 'done' as state, s.labels, s.summary,"
@@ -111,11 +112,6 @@ void results_add_place(struct buf *out, const json_t *citation)
         buf_printf(out, "page %" JSON_INTEGER_FORMAT ", ", page);
     buf_printf(out, "characters %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
                results_number(citation, "char_start"), results_number(citation, "char_end"));
-}
-
-const char *results_suggestion(const char *error, const char *suggestion)
-{
-    return suggestion && error && strstr(error, suggestion) ? NULL : suggestion;
 }
 
 // ------------------------------------------------------------------------------- schemas

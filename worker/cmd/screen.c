@@ -105,6 +105,11 @@ void screen_add_line(struct buf *out, const char *text)
     }
 }
 
+const char *screen_suggestion(const char *error, const char *suggestion)
+{
+    return suggestion && error && strstr(error, suggestion) ? NULL : suggestion;
+}
+
 static void add_escape(struct buf *out, uint32_t c)
 {
     if (c > 0xffff)

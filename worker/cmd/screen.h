@@ -39,6 +39,9 @@ void screen_add_json(struct buf *out, const char *json);
 // Cells that a line of cleaned text takes on a terminal (2 for an ideograph).
 size_t screen_width(const char *text, size_t len);
 
+// What to do about a failure, where its sentence does not say so itself; else NULL.
+const char *screen_suggestion(const char *error, const char *suggestion);
+
 // Numbers as PostgreSQL writes them; NULL is "-".
 void screen_add_count(struct buf *out, const char *digits); // 12,345
 void screen_add_money(struct buf *out, const char *usd);    // $0.00375

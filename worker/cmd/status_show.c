@@ -45,9 +45,9 @@ static const char waiting_sql[] =
     " and state = 'waiting' group by 1 order by 2 desc, 1";
 
 static const char failed_sql[] =
-    "select error_code, count(*) as jobs, min(suggestion) as suggestion"
+    "select error_code, count(*) as jobs, suggestion"
     " from precis.jobs where tenant = $1 and batch = $2 and finished_at is not null"
-    " and state = 'failed' group by 1 order by 2 desc, 1";
+    " and state = 'failed' group by 1, 3 order by 2 desc, 1, 3";
 
 const char *status_reason(const char *waiting_for)
 {

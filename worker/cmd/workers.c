@@ -23,9 +23,9 @@ static const char people_sql[] =
     " from precis.workers w" DAY_OR_ALL " order by w.started_at";
 
 static const struct table_column columns[] = {
-    {"worker", TABLE_LEFT},    {"state", TABLE_LEFT}, {"host", TABLE_LEFT}, {"pid", TABLE_RIGHT},
-    {"version", TABLE_LEFT},   {"group", TABLE_LEFT}, {"http", TABLE_LEFT}, {"up", TABLE_RIGHT},
-    {"gone for", TABLE_RIGHT}, {NULL, TABLE_LEFT},
+    {"WORKER", TABLE_LEFT},    {"STATE", TABLE_LEFT}, {"HOST", TABLE_LEFT}, {"PID", TABLE_RIGHT},
+    {"VERSION", TABLE_LEFT},   {"GROUP", TABLE_LEFT}, {"HTTP", TABLE_LEFT}, {"UP", TABLE_RIGHT},
+    {"GONE FOR", TABLE_RIGHT}, {NULL, TABLE_LEFT},
 };
 
 static enum screen_style style_of(const char *state)
