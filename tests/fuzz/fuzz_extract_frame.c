@@ -5,10 +5,16 @@
 
 #include <string.h>
 
+#include "core/retry_after.h"
 #include "core/text.h"
 #include "io/extract_frame.h"
 
 #define CAP 65536
+
+static void check_text(const char *text)
+{
+    FUZZ_CHECK(!text || text_is_clean(text, strlen(text)));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -29,6 +35,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         FUZZ_CHECK(answer.failure.code != ERR_NONE ||
                    (frame.body_len > 0 && text_is_clean(frame.body, frame.body_len)));
         FUZZ_CHECK(answer.pages >= 0 && answer.warning_count <= EXTRACT_WARNINGS);
+        FUZZ_CHECK(answer.failure.retry_after_ms >= -1 &&
+                   answer.failure.retry_after_ms <= RETRY_AFTER_MAX_MS);
+        check_text(answer.failure.detail);
+        check_text(answer.failure.suggestion);
+        check_text(answer.media_type);
+        check_text(answer.extractor);
+        FUZZ_CHECK(strlen(answer.sha256) == 0 || strlen(answer.sha256) == 64);
+        for (size_t i = 0; i < answer.warning_count; i++)
+            check_text(answer.warnings[i]);
     }
     extract_answer_deinit(&answer);
     frame_parse_ask(&frame, &ask);

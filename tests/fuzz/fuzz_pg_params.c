@@ -3,27 +3,24 @@
 // message.
 #include "fuzz.h"
 
-#include <arpa/inet.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/own.h"
 #include "io/pg_params.h"
 
-// Is one host of a list this machine, by what it can mean to libpq?
+static bool is(const char *host, size_t len, const char *name)
+{
+    return strlen(name) == len && strncasecmp(host, name, len) == 0;
+}
+
+// Is one host of a list this machine, by what it can mean to libpq? Figures and dots are an address
+// of this machine or none at all, and no name anywhere.
 static bool is_local(const char *host, size_t len)
 {
-    char name[64];
-    struct in_addr v4;
-    if (len == 0 || host[0] == '/' || host[0] == '@')
-        return true; // libpq's socket
-    if (len >= sizeof(name))
-        return false;
-    memcpy(name, host, len);
-    name[len] = '\0';
-    return strcasecmp(name, "localhost") == 0 || strcmp(name, "::1") == 0 ||
-           (inet_pton(AF_INET, name, &v4) == 1 && name[0] == '1' && name[1] == '2' &&
-            name[2] == '7' && name[3] == '.');
+    return len == 0 || host[0] == '/' || host[0] == '@' || is(host, len, "localhost") ||
+           is(host, len, "::1") || is(host, len, "[::1]") ||
+           (len > 4 && strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= len);
 }
 
 static bool all_local(const char *hosts)

@@ -9,7 +9,9 @@
 #include <jansson.h>
 
 #include "base/own.h"
+#include "core/retry_after.h"
 #include "core/text.h"
+#include "core/visible.h"
 
 static const char magic[4] = {'P', 'X', 'F', '1'};
 
@@ -83,9 +85,21 @@ static json_t *list_json(char *const *list)
     return array;
 }
 
+// Cleaned again: the other side may be a child that a document has taken over. NULL: no text.
+static char *clean_copy(const json_t *string)
+{
+    const char *text = json_string_value(string);
+    if (!text)
+        return NULL;
+    struct buf clean;
+    buf_init(&clean, 0);
+    text_clean(&clean, text, json_string_length(string), NULL);
+    return buf_take(&clean);
+}
+
 static char *get_text(const json_t *head, const char *name)
 {
-    return own_strdup(json_string_value(json_object_get(head, name)));
+    return clean_copy(json_object_get(head, name));
 }
 
 static char **get_list(const json_t *array)
@@ -242,15 +256,20 @@ static bool get_failure(const json_t *object, struct failure *out)
 {
     json_int_t number = json_integer_value(json_object_get(object, "number"));
     json_int_t status = json_integer_value(json_object_get(object, "http_status"));
-    const char *detail = json_string_value(json_object_get(object, "detail"));
-    const char *suggestion = json_string_value(json_object_get(object, "suggestion"));
+    json_int_t wait_ms = json_integer_value(json_object_get(object, "retry_after_ms"));
+    OWN_FREE char *detail = get_text(object, "detail");
+    OWN_FREE char *suggestion = get_text(object, "suggestion");
     if (number <= ERR_NONE || number >= ERR_COUNT || status < 0 || status > 999 || !detail ||
         !detail[0] || !may_answer((enum err_code)number))
         return false;
-    failure_set(out, (enum err_code)number, "%s", detail);
-    snprintf(out->suggestion, sizeof(out->suggestion), "%s", suggestion ? suggestion : "");
+    failure_set(out, (enum err_code)number, "%s", "");
+    visible_line(out->detail, sizeof(out->detail), detail, strlen(detail));
+    visible_line(out->suggestion, sizeof(out->suggestion), suggestion ? suggestion : "",
+                 suggestion ? strlen(suggestion) : 0);
     out->http_status = (int)status;
-    out->retry_after_ms = json_integer_value(json_object_get(object, "retry_after_ms"));
+    out->retry_after_ms = wait_ms < 0                    ? -1
+                          : wait_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS
+                                                         : wait_ms;
     return true;
 }
 
@@ -275,7 +294,7 @@ static bool get_answer(const json_t *head, const struct frame *frame, struct ext
     out->media_type = get_text(head, "media_type");
     out->extractor = get_text(head, "extractor");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
-        const char *warning = json_string_value(json_array_get(warnings, i));
+        OWN_FREE char *warning = clean_copy(json_array_get(warnings, i));
         extract_warn(out, warning ? warning : "");
     }
     if (json_is_object(failure))
