@@ -280,6 +280,8 @@ static void names(void **state)
         {"東都建物株式会社（以下甲）", "甲は東都建物株式会社である。", ""},
         {"杭州临江物业管理有限公司",
          "Hangzhou Linjiang Property Management Co., Ltd. is the landlord.", ""},
+        {"the information of either party", "the Disclosing Party's Confidential Information", ""},
+        {"Acme Widgets Inc.", "Acme Widgets Inc.'s fees and Papa John\xe2\x80\x99s fee", ""},
         {"the materials of John Smithson", "the matters of John Smiths…", ""},
         {"the materials of John Smithson", "the matters of Kate Wills…", ""},
         {"The Services are for the Client and the terms of this agreement",

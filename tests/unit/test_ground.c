@@ -105,6 +105,10 @@ static const struct row rows[] = {
     {"hyphen and blank", "a long- term debt of ours", "a long-term debt of ours", 0, 25},
     {"dash stays a dash", "the whole fee - five euros", "the whole fee five euros", -1, -1},
     {"figures stay apart", "items of section 1 2 of this", "items of section 12 of this", -1, -1},
+    {"capitals in small letters", "It is GOVERNED BY THE LAW OF OHIO.",
+     "governed by the law of Ohio", 6, 33},
+    {"capitals only in part", "It is governed by THE LAW OF OHIO.", "governed by the law of ohio",
+     -1, -1},
     {"negation", "the seller shall not pay the fee", "the seller shall pay the fee", -1, -1},
 };
 

@@ -101,7 +101,8 @@ struct folded {
     size_t len;
     size_t letters;
     bool capital;
-    bool dotted; // "U.S"
+    bool dotted;       // "U.S"
+    size_t apostrophe; // where one was, 0: nowhere
 };
 
 static void fold_other(struct folded *out, uint32_t c)
@@ -189,7 +190,7 @@ static void fold_plain(struct fact_scan *scan, struct folded *out)
 
 static void read_word(struct fact_scan *scan, struct folded *out)
 {
-    out->len = out->letters = 0;
+    out->len = out->letters = out->apostrophe = 0;
     out->capital = out->dotted = false;
     for (;;) {
         fold_plain(scan, out);
@@ -203,6 +204,8 @@ static void read_word(struct fact_scan *scan, struct folded *out)
         } else {
             next = after_inner_sign(scan, scan->at, c, bytes, out);
             out->dotted |= next && c == '.';
+            if (next && c == '\'')
+                out->apostrophe = out->len;
             if (!next) {
                 scan->at += out->dotted && c == '.' ? bytes : 0;
                 return;
@@ -246,6 +249,8 @@ static void take_word(struct fact_scan *scan, struct token *token)
 {
     struct folded word;
     read_word(scan, &word);
+    if (word.apostrophe && word.len == word.apostrophe + 1 && word.text[word.len - 1] == 's')
+        word.len--; // "the Seller's"
     token->kind = TOKEN_WORD;
     token->capital = word.capital;
     fact_words_find(scan->words, word.text, word.len, token);

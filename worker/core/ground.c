@@ -22,7 +22,8 @@
 #define TIGHT_BYTES                                                                                \
     12 // shorter quotes are not compared in the tight form, where words run together
 
-#define LEVELS 3 // of what is left out: nothing, page numbers, heads and feet
+#define MOST_TRIES 500 // places in small letters that are looked at for capitals
+#define LEVELS     3   // of what is left out: nothing, page numbers, heads and feet
 
 struct mark {
     struct ground_walk walk;
@@ -45,6 +46,7 @@ struct ground {
     bool looked[LEVELS]; // for furniture
     struct buf blanked[LEVELS];
     struct form forms[LEVELS][2]; // with white space, and tight
+    struct buf small;             // the first tight form in small letters
 };
 
 struct ground *ground_new(const char *source, size_t len)
@@ -65,6 +67,7 @@ void ground_free(struct ground *ground)
 {
     if (!ground)
         return;
+    buf_deinit(&ground->small);
     for (int level = 0; level < LEVELS; level++) {
         buf_deinit(&ground->blanked[level]);
         form_deinit(&ground->forms[level][0]);
@@ -249,6 +252,52 @@ static const struct form *form_of(struct ground *ground, int level, bool tight)
     return form;
 }
 
+// ------------------------------------------------------------------------------------- capitals
+
+static void add_small(struct buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        buf_add_char(out, (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 0x20 : text[i]));
+}
+
+static bool has_small(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] >= 'a' && text[i] <= 'z')
+            return true;
+    return false;
+}
+
+// A passage that the source has in capitals, quoted in small letters.
+static bool find_in_capitals(struct ground *ground, const struct form *form, const char *quote,
+                             size_t qlen, size_t *out_from_cp, size_t *out_to_cp)
+{
+    struct form needle = {.made = false};
+    struct buf small OWN_BUF;
+    buf_init(&small, 0);
+    make_form(&needle, quote, qlen, true);
+    const char *text = buf_str(&needle.text);
+    size_t len = needle.text.len;
+    trim(&text, &len);
+    add_small(&small, text, len);
+    form_deinit(&needle);
+    if (ground->small.len == 0)
+        add_small(&ground->small, buf_str(&form->text), form->text.len);
+    const char *hay = buf_str(&ground->small), *place = len >= TIGHT_BYTES ? hay : NULL;
+    for (int tries = 0; tries < MOST_TRIES && place; tries++) {
+        place = memmem(place, ground->small.len - (size_t)(place - hay), small.data, small.len);
+        if (!place)
+            break;
+        size_t from = (size_t)(place - hay);
+        if (!has_small(form->text.data + from, small.len)) {
+            locate(form, from, from + small.len, out_from_cp, out_to_cp);
+            return true;
+        }
+        place++;
+    }
+    return false;
+}
+
 bool ground_find(struct ground *ground, const char *quote, size_t qlen, size_t *out_from_cp,
                  size_t *out_to_cp)
 {
@@ -260,5 +309,5 @@ bool ground_find(struct ground *ground, const char *quote, size_t qlen, size_t *
             if (form && find_in_form(form, quote, qlen, out_from_cp, out_to_cp))
                 return true;
         }
-    return false;
+    return find_in_capitals(ground, form_of(ground, 0, true), quote, qlen, out_from_cp, out_to_cp);
 }

@@ -23,7 +23,7 @@
 struct ground;
 
 // A source to look into, borrowed until ground_free. Nothing is made of it before a quote needs it;
-// then up to four times its size is held.
+// then some times its size is held, up to ten where a quote is not found.
 struct ground *ground_new(const char *source, size_t len);
 void ground_free(struct ground *ground);
 // Where the quote is in the source, as code points of the source, half open: the first place where
