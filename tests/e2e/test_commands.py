@@ -685,7 +685,7 @@ def test_ctrl_c_leaves_the_jobs(precis, folder, case_dir):
     wait_until("its report", waiting.out)
     waiting.signal(signal.SIGINT)
     assert waiting.wait() == 130
-    assert "the jobs go on" in waiting.log()
+    assert "the jobs go on. `precis status contracts` shows them." in waiting.log()
     assert len(sent(precis)) == 4
 
 

@@ -83,8 +83,12 @@ static void add_rate(struct buf *out, const struct progress *progress, int64_t d
     double left_ms = (double)elapsed_ms * (1 - share) / (share - began);
     if (left_ms > (double)LEFT_MOST_S * 1000)
         return;
+    int64_t left_s = (int64_t)(left_ms / 1000) + 1;
     buf_add_str(out, ", ");
-    screen_add_duration_ms(out, (int64_t)(left_ms / 1000 + 1) * 1000);
+    if (left_s < 60)
+        buf_printf(out, "%" PRId64 " s", left_s); // no tenths: it is a guess
+    else
+        screen_add_duration_ms(out, left_s * 1000);
     buf_add_str(out, " left");
 }
 

@@ -97,6 +97,16 @@ static void say_sometimes(const struct tally *tally, time_t *last)
     *last = now.tv_sec;
 }
 
+static void say_interrupted(const struct submit *submit)
+{
+    struct buf name OWN_BUF;
+    buf_init(&name, 0);
+    if (submit->batch_count == 1)
+        ask_add_batch(&name, submit->batches[0].tenant, submit->batches[0].name);
+    fprintf(stderr, "Interrupted; the jobs go on. `precis status%s%s` shows them.\n",
+            name.len ? " " : "", buf_str(&name));
+}
+
 int submit_wait(struct submit *submit, int64_t *out_failed, int64_t *out_total)
 {
     time_t last = 0;
@@ -117,7 +127,7 @@ int submit_wait(struct submit *submit, int64_t *out_failed, int64_t *out_total)
         interrupt_sleep_ms(LOOK_MS);
         if (interrupt_came()) {
             screen_progress_end();
-            fprintf(stderr, "Interrupted; the jobs go on. `precis status` shows them.\n");
+            say_interrupted(submit);
             return EXIT_INTERRUPTED;
         }
     }
