@@ -370,6 +370,10 @@ static void test_docx(void **state)
          "<w:t>new</w:t></mc:Fallback></mc:AlternateContent></w:r></w:p>",
          "new"},
         {"<w:p><w:r><w:t>twenty</w:t><w:noBreakHyphen/><w:t>one</w:t></w:r></w:p>", "twenty-one"},
+        {"<w:p><w:r><w:sym w:font=\"Wingdings\" w:char=\"F0FE\"/><w:t> Monthly </w:t><w:sym "
+         "w:font=\"Wingdings\" w:char=\"f0a8\"/><w:t> Yearly</w:t><w:sym w:font=\"Symbol\" "
+         "w:char=\"F0FE\"/></w:r></w:p>",
+         "\xe2\x98\x92 Monthly \xe2\x98\x90 Yearly"},
         {"<w:p/>", "no_text: The document has no text: nothing but white space"},
     };
     for (size_t i = 0; i < COUNT(rows); i++)

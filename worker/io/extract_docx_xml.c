@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <libxml/parser.h>
 
@@ -86,6 +87,7 @@ enum element {
     ELEMENT_REFERENCE,
     ELEMENT_NOTE,
     ELEMENT_DELETION,
+    ELEMENT_SYMBOL,
     ELEMENT_PROPERTIES,
     ELEMENT_STYLE,
     ELEMENT_LIST,
@@ -104,6 +106,7 @@ static const struct row {
     {"br", ELEMENT_BREAK},
     {"cr", ELEMENT_BREAK},
     {"noBreakHyphen", ELEMENT_HYPHEN},
+    {"sym", ELEMENT_SYMBOL},
     {"vanish", ELEMENT_VANISH},
     {"webHidden", ELEMENT_NONE},
     {"tbl", ELEMENT_TABLE},
@@ -198,6 +201,26 @@ static void refer(struct docx_part *part, const xmlChar **attributes, int count)
     put(part, mark, strlen(mark));
 }
 
+// A character of a symbol font: boxes and ticks, which say what was agreed to. Others are ornament.
+static void put_symbol(struct docx_part *part, const xmlChar **attributes, int count)
+{
+    static const struct {
+        const char *code, *text;
+    } symbols[] = {
+        {"F0FE", "\xe2\x98\x92"}, {"F0FD", "\xe2\x98\x92"}, {"F078", "\xe2\x98\x92"},
+        {"F0A8", "\xe2\x98\x90"}, {"F06F", "\xe2\x98\x90"}, {"F0A3", "\xe2\x98\x90"},
+        {"F0FC", "\xe2\x9c\x93"}, {"F0FB", "\xe2\x9c\x97"},
+    };
+    char font[40], code[8];
+    if (!attribute(attributes, count, "font", font, sizeof(font)) ||
+        strncmp(font, "Wingdings", 9) != 0 ||
+        !attribute(attributes, count, "char", code, sizeof(code)))
+        return;
+    for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
+        if (strcasecmp(symbols[i].code, code) == 0)
+            put(part, symbols[i].text, strlen(symbols[i].text));
+}
+
 // Separators between text and notes are notes, too, by their type.
 static void open_note(struct docx_part *part, const xmlChar **attributes, int count)
 {
@@ -265,6 +288,9 @@ static void open_element(struct docx_part *part, enum element element, const xml
     case ELEMENT_NOTE:
         if (part->notes)
             open_note(part, attributes, count);
+        break;
+    case ELEMENT_SYMBOL:
+        put_symbol(part, attributes, count);
         break;
     case ELEMENT_PROPERTIES:
         break;
