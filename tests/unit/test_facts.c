@@ -142,6 +142,8 @@ static void percentages(void **state)
         {"zwischen 5 und 10 %", "5 % bis 10 %", ""},
         {"12,5 %", "12.5%", ""},
         {"7.125%", "7,125 %", ""},
+        {"rent as in section\n2.1\n5%", "a rate of 2.1%", "2.1%"},
+        {"Rate (%)\n2.25\n", "a rate of 2.25%", ""},
         {"LIBOR plus 2.25%", "LIBOR plus 2.52%", "2.52%"},
     };
     CHECK_ROWS(rows);

@@ -65,6 +65,7 @@ struct facts {
     struct evidence *table;
     size_t slots;
     uint32_t currencies; // that the source names anywhere
+    bool percent_column; // "(%)" stands somewhere, as over a table's column
     bool orders[4];      // enum date_order: what its dates in figures show
     // For dates without a year: the last one with a year, and the last without.
     struct fact_date last_full, last_open;
@@ -461,6 +462,8 @@ static void see_token(struct facts *facts, const struct token *token)
     fact_language_seen(&facts->source, token);
     if (!token->word)
         return;
+    if (fact_token_is(token, '%') && fact_token_is(fact_token(&facts->scan, -1), '('))
+        facts->percent_column = true;
     const struct fact_word *currency = fact_word_as(token, MEANS_CURRENCY);
     if (currency && (token->capital || token->kind != TOKEN_WORD)) // the head of a table's column
         facts->currencies |= currency->value;
@@ -501,7 +504,7 @@ static bool want_supported(struct facts *facts, const struct claim *claim, const
     case FACT_AMOUNT:
         return amount_supported(facts, claim, evidence);
     case FACT_PERCENTAGE:
-        return evidence->percent || (evidence->loose && claim->fractional);
+        return evidence->percent || (facts->percent_column && evidence->loose && claim->fractional);
     case FACT_DATE:
         return date_supported(facts, evidence);
     case FACT_NUMBER:
