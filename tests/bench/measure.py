@@ -2,12 +2,14 @@
 """A worker, precis or the plain one in Go, from its start to its last job: what it used."""
 import contextlib
 import decimal
+import json
 import os
 import pathlib
 import re
 import signal
 import statistics
 import subprocess
+import tempfile
 import time
 
 from rig.common import BUILD, ROOT, Process, clean_env, wait_until
@@ -20,14 +22,37 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PLAIN = ROOT / "build" / "bench" / "plain"
 
 
+def output_of(*argv, cwd):
+    return subprocess.run(argv, cwd=cwd, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+
+
+def go_program():
+    """The Go that go.mod asks for: from 1.21 on any Go fetches it by itself, and for an older one (Debian's) it is fetched
+    here, by that Go, as the module that it is; modules lose their executable bits."""
+    folder = ROOT / "tests" / "bench" / "go"
+    release, system, machine = output_of("go", "env", "GOVERSION", "GOOS", "GOARCH", cwd="/").split()
+    if tuple(map(int, re.findall(r"\d+", release)[:2])) >= (1, 21):
+        return "go"
+    wanted = re.search(r"^go (\S+)$", (folder / "go.mod").read_text(), re.M).group(1)
+    with tempfile.TemporaryDirectory() as empty:
+        (pathlib.Path(empty) / "go.mod").write_text("module empty\n")
+        found = json.loads(output_of("go", "mod", "download", "-json",
+                                     f"golang.org/toolchain@v0.0.1-go{wanted}.{system}-{machine}", cwd=empty))
+    root = pathlib.Path(found["Dir"])
+    for program in (root / "bin" / "go", *(root / "pkg" / "tool" / f"{system}_{machine}").iterdir()):
+        program.chmod(0o555)
+    return root / "bin" / "go"
+
+
 def build_plain():
     """Compiles the Go worker; returns why it could not."""
     try:
-        done = subprocess.run(["go", "build", "-trimpath", "-o", PLAIN, "."], cwd=ROOT / "tests" / "bench" / "go",
-                              check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        output_of(go_program(), "build", "-trimpath", "-o", PLAIN, ".", cwd=ROOT / "tests" / "bench" / "go")
     except FileNotFoundError:
-        return "go is missing (tools/setup --bench, or https://go.dev/dl)"
-    return done.stderr if done.returncode else None
+        return "go is missing; run: tools/setup --bench"
+    except subprocess.CalledProcessError as problem:
+        return problem.stderr
+    return None
 
 
 # What /proc says of a process.
@@ -236,7 +261,3 @@ def until_full_rate(ends, killed_at, share=0.9, window=1.0):
         if ended >= wanted:
             return at - killed_at
     raise RuntimeError(f"{wanted / window:.0f} jobs a second were not reached again; take more --jobs")
-
-
-def precis_program():
-    return BUILD / "worker" / "precis"
