@@ -272,6 +272,7 @@ static void names(void **state)
          ""},
         {"the agreement between Idan Maimon and the company, for services to be rendered",
          "The party is Jonathan Smithers of the company.", "Jonathan Smithers"},
+        {"Librairies du Canal SAS", "Boucheries du Canal SAS", "Boucheries du Canal SAS"},
         {"Librairies du Canal SAS", "Librairies du Canal S.A.S.", ""},
         {"出租方（甲方）：杭州临江物业管理有限公司\n", "甲方为杭州临江物业管理有限公司。", ""},
         {"出租方（甲方）：杭州临江物业管理有限公司\n", "双方约定杭州临江物业管理有限公司出租", ""},

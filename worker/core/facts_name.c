@@ -423,10 +423,13 @@ static bool formed_supported(const struct name *name)
     for (size_t i = 0; i < name->count; i++)
         if (name->words[i].small && i > 0)
             needed = i + 1;
-    bool generic = true;
-    for (size_t i = 0; i < from; i++)
-        generic &= name->words[i].generic || name->words[i].small;
-    return generic || from <= needed;
+    bool generic = true, seen = true;
+    for (size_t i = 0; i < from; i++) {
+        bool plain = name->words[i].generic || name->words[i].small;
+        generic &= plain;
+        seen &= plain || name->words[i].seen;
+    }
+    return generic || (seen && from <= needed);
 }
 
 static bool plain_supported(const struct name *name)
