@@ -19,8 +19,8 @@ struct results_writer {
     struct results_schemas *schemas;
     struct table *table;
     struct schema_columns *columns;
-    struct buf text; // written after each group of rows
-    bool open;       // documents of the HTML report
+    struct buf text;     // written after each group of rows
+    bool open, in_parts; // of the HTML report
     size_t count;
 };
 

@@ -9,7 +9,9 @@
 #include "cmd/screen.h"
 #include "page/page.h"
 
-#define OPEN_MAX 30 // with more jobs than that, each is closed at first
+#define OPEN_MAX 30  // with more jobs than that, each is closed at first
+#define PART     100 // documents that a browser draws together
+#define WHOLE    200 // with more jobs than that, only the parts that are seen are drawn
 
 static const char documents_place[] = "{{documents}}";
 
@@ -80,6 +82,7 @@ static bool html_begin(struct results_writer *writer)
     if (!results_totals_load(&writer->order, &totals))
         return false;
     writer->open = ask_number(totals.batch, 0, "total") <= OPEN_MAX;
+    writer->in_parts = ask_number(totals.batch, 0, "total") > WHOLE;
     add_frame(writer, &totals, page_report_html, strstr(page_report_html, documents_place));
     results_totals_deinit(&totals);
     return true;
@@ -87,11 +90,15 @@ static bool html_begin(struct results_writer *writer)
 
 static void html_row(struct results_writer *writer, const json_t *row)
 {
+    if (writer->count % PART == 0)
+        buf_printf(&writer->text, "%s<div class=\"%s\">\n", writer->count > 0 ? "</div>\n" : "",
+                   writer->in_parts ? "part" : "few");
     results_page_document(writer, row, writer->open);
 }
 
 static void html_end(struct results_writer *writer)
 {
+    buf_add_str(&writer->text, writer->count > 0 ? "</div>\n" : "");
     if (writer->count == 0)
         buf_add_str(&writer->text, "<p class=\"soft\">No job has ended yet.</p>\n");
     add_frame(writer, NULL, strstr(page_report_html, documents_place) + strlen(documents_place),

@@ -4,8 +4,15 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const list = byId("list"), find = byId("find"), show = byId("show"), order = byId("order"), shown = byId("shown");
-  const documents = Array.from(list.children, (node, place) => ({ node, place, name: node.querySelector("h3").textContent }));
-  if (documents.length < 2) return;
+  const parts = Array.from(list.children);
+  if (list.querySelectorAll(".doc:nth-child(-n+2)").length < 2) return;
+
+  // Made when it is needed first: a page of 40,000 documents opens without it.
+  let documents;
+  function load() {
+    documents ??= Array.from(list.querySelectorAll(".doc"), (node, place) => ({ node, place, name: node.querySelector("h3").textContent }));
+    return documents;
+  }
 
   const number = (entry, name) => Number(entry.node.dataset[name] || 0);
   const names = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
@@ -29,32 +36,45 @@
     return entry.text;
   }
 
+  // A browser leaves the parts out of sight alone, at the height that a full one has. So what is shown fills the first
+  // ones, and the last of them and what is hidden take the height that they need.
+  function fill() {
+    const wanted = documents.filter((entry) => !entry.node.hidden).concat(documents.filter((entry) => entry.node.hidden));
+    const visible = wanted.findIndex((entry) => entry.node.hidden);
+    const end = visible < 0 ? wanted.length : visible;
+    const size = Math.ceil(wanted.length / parts.length);
+    parts.forEach((part, n) => {
+      part.replaceChildren(...wanted.slice(n * size, (n + 1) * size).map((entry) => entry.node));
+      part.hidden = n * size >= end;
+      part.className = (n + 1) * size <= end && parts.length > 1 ? "part" : "few";
+    });
+  }
+
   function choose() {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
-    for (const entry of documents) {
+    for (const entry of load()) {
       const good = shows[show.value](entry) && (words.length === 0 || words.every((word) => textOf(entry).includes(word)));
-      if (entry.node.hidden === good) entry.node.hidden = !good;
+      entry.node.hidden = !good;
       count += good ? 1 : 0;
     }
     shown.textContent = count === documents.length ? "" : `${count.toLocaleString("en")} of ${documents.length.toLocaleString("en")}`;
+    fill();
   }
 
   function arrange() {
-    documents.sort((a, b) => orders[order.value](a, b) || a.place - b.place);
-    const all = document.createDocumentFragment();
-    for (const entry of documents) all.append(entry.node);
-    list.append(all);
+    load().sort((a, b) => orders[order.value](a, b) || a.place - b.place);
+    fill();
   }
 
   function open(wanted) {
-    for (const entry of documents) if (!entry.node.hidden) entry.node.open = wanted;
+    for (const entry of load()) if (!entry.node.hidden) entry.node.open = wanted;
   }
 
   let timer;
   find.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(choose, documents.length > 2000 ? 300 : 60);
+    timer = setTimeout(choose, parts.length > 20 ? 300 : 60);
   });
   show.addEventListener("change", choose);
   order.addEventListener("change", arrange);
@@ -66,7 +86,7 @@
   // On paper everything is open.
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = documents.filter((entry) => !entry.node.open);
+    closed = load().filter((entry) => !entry.node.open);
     for (const entry of closed) entry.node.open = true;
   });
   addEventListener("afterprint", () => {
