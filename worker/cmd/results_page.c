@@ -2,6 +2,7 @@
 // The report's head: the batch in numbers, what failed, what was paid.
 #include "cmd/results_page.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +146,7 @@ static void add_trust_tiles(struct buf *out, const struct pg_rows *batch)
     int64_t found = ask_number(batch, 0, "found"), missing = ask_number(batch, 0, "missing");
     if (found + missing > 0) {
         char all[24];
-        snprintf(all, sizeof(all), "%lld", (long long)(found + missing));
+        snprintf(all, sizeof(all), "%" PRId64, found + missing);
         screen_add_count(&number, ask_value(batch, 0, "found"));
         buf_add_str(&number, " of ");
         screen_add_count(&number, all);

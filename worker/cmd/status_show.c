@@ -136,7 +136,11 @@ static void add_time_left(struct buf *out, const struct pg_rows *rows)
 static void add_rate(struct buf *out, const struct pg_rows *rows)
 {
     const char *rate = ask_value(rows, 0, "per_minute");
-    buf_printf(out, "%s jobs a minute", rate ? rate : "0");
+    double jobs = rate ? strtod(rate, NULL) : 0;
+    char whole[32];
+    snprintf(whole, sizeof(whole), "%.0f", jobs);
+    screen_add_count(out, jobs < 100 && rate ? rate : whole);
+    buf_add_str(out, " jobs a minute");
 }
 
 static bool has_ended(const struct pg_rows *rows)
