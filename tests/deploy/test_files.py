@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import kubernetes_validate
 import pytest
@@ -179,7 +180,7 @@ def test_pods_have_no_rights_and_all_they_refer_to():
 
 
 def test_compose_fits_the_specification():
-    checker = pathlib.Path(os.sys.executable).parent / "check-jsonschema"
+    checker = pathlib.Path(sys.executable).parent / "check-jsonschema"
     done = run(checker, "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose" / "compose.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -323,7 +324,7 @@ def test_the_image_has_every_library_of_the_program():
 
 def test_the_dockerfile():
     text = (DEPLOY / "Dockerfile").read_text()
-    linter = pathlib.Path(os.sys.executable).parent / "hadolint"
+    linter = pathlib.Path(sys.executable).parent / "hadolint"
     done = run(linter, DEPLOY / "Dockerfile")
     assert done.returncode == 0, done.stdout
     assert "http://127.0.0.1:8000/health/live" in text and "STOPSIGNAL SIGTERM" in text
