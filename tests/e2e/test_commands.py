@@ -418,6 +418,7 @@ def test_a_batch_that_postgresql_has_not_looked_at_yet(precis):
             insert into precis_data.claims (job_no, worker_id, serial, epoch)
               select job_no, 1, job_no, 1 from precis_data.jobs""")
     assert "9,000 waiting" in precis.run("status", "many", timeout=20).stdout
+    assert precis.json("jobs", "--batch", "many", "--limit", "9", timeout=20)[0]["batch"] == "many"
 
 
 def test_names_of_batches(story):
