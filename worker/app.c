@@ -73,6 +73,7 @@ struct app {
     int crash_after;
     uv_work_t reread;
     bool rereading;
+    bool hup, hup_reread; // HUP came; the reread under way is of a HUP
     struct config *reread_config;
     struct config_errors reread_errors;
     int64_t next_reread_ms;
@@ -291,12 +292,18 @@ static void swap_texts(char **one, char **other)
 }
 
 // By their names: what was added or taken out needs a restart.
-static void take_provider_keys(struct config_provider *old, struct config_provider *new)
+static void take_provider_keys(struct app *app, struct config_provider *old,
+                               struct config_provider *new)
 {
     for (size_t i = 0; i < old->keys.len; i++)
-        for (size_t j = 0; j < new->keys.len; j++)
-            if (strcmp(old->keys.items[i].name, new->keys.items[j].name) == 0)
-                swap_texts(&old->keys.items[i].key, &new->keys.items[j].key);
+        for (size_t j = 0; j < new->keys.len; j++) {
+            struct config_key *one = &old->keys.items[i], *other = &new->keys.items[j];
+            if (strcmp(one->name, other->name) != 0)
+                continue;
+            swap_texts(&one->key, &other->key);
+            if (one->key && other->key && strcmp(one->key, other->key) != 0)
+                engine_key_changed(app->engine, old->first_key + i);
+        }
 }
 
 static void take_keys(struct app *app, struct config *fresh)
@@ -308,14 +315,17 @@ static void take_keys(struct app *app, struct config *fresh)
             if (strcmp(old->name, new->name) != 0)
                 continue;
             swap_texts(&old->key, &new->key);
-            take_provider_keys(old, new);
+            take_provider_keys(app, old, new);
         }
     config_secrets(app->config, add_secret, app->redactor);
     log_set_level(app->log, fresh->log.level);
-    engine_keys_reread(app->engine);
+    if (app->hup_reread) // a reread of our own, after a 401, leaves the other closed keys alone
+        engine_keys_reread(app->engine);
     log_event(app->log, LOG_LEVEL_INFO, "configuration_reread",
               LOG_TEXT("taken", "keys and log level; other changes need a restart"));
 }
+
+static void reread_soon(struct app *app);
 
 static void on_reread(uv_work_t *work, int status)
 {
@@ -337,6 +347,8 @@ static void on_reread(uv_work_t *work, int status)
     app->reread_config = NULL;
     config_errors_deinit(&app->reread_errors);
     app->reread_errors = (struct config_errors){0};
+    if (app->hup)
+        reread_soon(app);
 }
 
 static void reread_soon(struct app *app)
@@ -344,6 +356,8 @@ static void reread_soon(struct app *app)
     if (app->rereading || app->phase == PHASE_OVER || !app->options->config_path)
         return;
     app->rereading = true;
+    app->hup_reread = app->hup;
+    app->hup = false;
     app->reread.data = app;
     app->next_reread_ms = monotonic_ms(NULL) + REREAD_MS;
     uv_queue_work(&app->loop, &app->reread, reread, on_reread);
@@ -353,6 +367,7 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct app *app = handle->data;
     if (number == SIGHUP) {
+        app->hup = true; // where a reread is under way, another one follows
         reread_soon(app);
         return;
     }

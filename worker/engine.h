@@ -43,8 +43,10 @@ void engine_drain(struct engine *engine);
 void engine_stop_jobs(struct engine *engine);
 // Nothing is left in memory and nothing waits to be announced.
 bool engine_is_empty(const struct engine *engine);
-// HUP: keys may be new.
+// HUP: keys may be new, and closed ones are tried again.
 void engine_keys_reread(struct engine *engine);
+// That key (a provider's first_key, and its place) has another secret: it is tried again.
+void engine_key_changed(struct engine *engine, size_t key);
 // A provider refuses its key.
 bool engine_key_is_refused(const struct engine *engine);
 

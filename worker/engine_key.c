@@ -256,12 +256,16 @@ void keys_succeeded(struct engine *engine, struct job *job)
 
 // ------------------------------------------------------------------------------- outside
 
+void engine_key_changed(struct engine *engine, size_t key)
+{
+    engine->keys[key].good_until_ms = 0;
+    key_reopen(&engine->keys[key].key);
+}
+
 void engine_keys_reread(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->key_count; i++) {
-        engine->keys[i].good_until_ms = 0;
-        key_reopen(&engine->keys[i].key);
-    }
+    for (size_t i = 0; i < engine->key_count; i++)
+        engine_key_changed(engine, i);
 }
 
 bool engine_key_is_refused(const struct engine *engine)
