@@ -43,7 +43,6 @@ static void check(const struct pg_params *params, bool mode_given, bool hidden)
     const char *password = pg_params_get(params, "password");
     pg_params_where(params, where, sizeof(where));
     FUZZ_CHECK(params->len <= PG_PARAMS_MAX && params->keys[params->len] == NULL);
-    FUZZ_CHECK(strcmp(pg_params_get(params, "gssencmode"), "disable") == 0);
     FUZZ_CHECK(strcmp(pg_params_get(params, "target_session_attrs"), "read-write") == 0);
     if (hidden && password && strcmp(password, "topsecret") == 0)
         FUZZ_CHECK(!strstr(where, "topsecret"));

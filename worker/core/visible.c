@@ -89,7 +89,7 @@ size_t visible_copy(struct buf *out, const char *text, size_t len)
         size_t bytes;
         uint32_t c = visible_decode(text + at, len - at, &bytes);
         bool drop = visible_is_hidden(c) ||
-                    (is_variation_selector(c) && (at == 0 || is_variation_selector(before))) ||
+                    (is_variation_selector(c) && (before == 0 || is_variation_selector(before))) ||
                     (is_joiner(c) && !joins(before, text, len, at + bytes));
         bool replace = c == REPLACEMENT && bytes == 1;
         if (replace)
