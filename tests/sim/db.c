@@ -419,9 +419,9 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
         *out_stop = job->stop;
         return INTENT_STOPPED;
     }
+    insert_plan(db, request);
     if (attempt && !db->switches.no_fence)
         return INTENT_FENCED;
-    insert_plan(db, request);
     if (db->switches.no_write_ahead || attempt)
         return INTENT_GO;
     attempt = ADD(db, attempts);
@@ -635,8 +635,20 @@ static bool was_claimed(const struct db *db, int32_t partition, int64_t offset)
     return false;
 }
 
+// Messages are parsed one after the other: those before this one have ended nobody.
+static void forget_parsed(struct db *db, const char *topic, int32_t partition, int64_t below)
+{
+    for (size_t i = 0; i < db->suspects_count; i++) {
+        struct db_suspect *row = &db->suspects[i];
+        if (row->partition == partition && row->offset < below && row->times <= 2 &&
+            strcmp(row->topic, topic) == 0)
+            row->offset = -1;
+    }
+}
+
 int32_t db_suspect(struct db *db, const char *topic, int32_t partition, int64_t offset)
 {
+    forget_parsed(db, topic, partition, offset);
     for (size_t i = 0; i < db->suspects_count; i++) {
         struct db_suspect *row = &db->suspects[i];
         if (row->partition != partition || row->offset != offset || strcmp(row->topic, topic) != 0)

@@ -35,8 +35,9 @@
 // NO_LEASE
 //           unless live; then GO where this worker and epoch have that attempt as `sent` already;
 //           then STOPPED where the claim is stopped, its batch was cancelled (after the job was
-//           reopened, if it was), its id is cancelled, or a higher revision is there; else plan
-//           (the first stays) and attempt are written: GO. An attempt number that is taken: FENCED.
+//           reopened, if it was), its id is cancelled, or a higher revision is there; else the
+//           plan is written (the first stays), and the attempt: GO. An attempt number that is taken:
+//           FENCED.
 // record    The attempt: written over `sent` and `in_doubt`, inserted where it is not there, never
 //           over another end. The part: kept where none is there. Both whatever the epoch. The
 //           outcome: only where the claim has this worker and epoch, and none is there; with it
@@ -67,7 +68,9 @@
 //           partition_clean. The partition is this worker's and unclean from then on.
 // partition_clean  Only for the last owner.
 // suspect   Counts one more, and says how many. A message whose job was claimed before is innocent
-//           (it was parsed then): where it would count three, it counts one again.
+//           (it was parsed then): where it would count three, it counts one again. Messages are
+//           parsed one after the other here, so those below it are innocent too, but for those
+//           that counted three: they stay until suspects_clear, lest their burial is lost.
 // renew     The lease ends one lease from now. broken: it had ended (or the row was gone).
 // sweep     Result messages and dead letters that are not announced, 10 s after they were made or
 //           last swept, half of the limit for each; marks them as swept.
