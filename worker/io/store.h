@@ -31,13 +31,12 @@
 //           the job's document where it is known, and with an epoch over 1 the plans, parts and
 //           attempts. A claim of a message that a take_requeued brought with job_no 0 moves the
 //           message to the requeued jobs.
-// intend    FENCED unless the claim has this worker and epoch and no outcome is there; then
-// NO_LEASE
-//           unless live; then GO where this worker and epoch have that attempt as `sent` already;
-//           then STOPPED where the claim is stopped, its batch was cancelled (after the job was
-//           reopened, if it was), its id is cancelled, or a higher revision is there; else the
-//           plan is written (the first stays), and the attempt: GO. An attempt number that is taken:
-//           FENCED.
+// intend    FENCED unless the claim has this worker and epoch and no outcome is there;
+//           then NO_LEASE unless live; then GO where this worker and epoch have that attempt as
+//           `sent` already; then STOPPED where the claim is stopped, its batch was cancelled (after
+//           the job was reopened, if it was), its id is cancelled, or a higher revision is there;
+//           else the plan is written (the first stays), and the attempt: GO. An attempt number that
+//           is taken: FENCED.
 // record    The attempt: written over `sent` and `in_doubt`, inserted where it is not there, never
 //           over another end. The part: kept where none is there. Both whatever the epoch. The
 //           outcome: only where the claim has this worker and epoch, and none is there; with it
