@@ -119,7 +119,7 @@ CASES = {
         ("traceparent", b"00-11111111111111111111111111111111-2222222222222222-01")]}, DONE),
     "33_endpoint": (job("33_endpoint", base_url="http://127.0.0.1:1/"), dead("bad_field", "base_url")),
     "33_webhook": (job("33_webhook", summarize={"webhook": "http://127.0.0.1:1/"}), dead("bad_field", "webhook")),
-    "33_file": (job("33_file", document={"url": "file:///etc/passwd"}), dead("forbidden_url")),
+    "33_file": (job("33_file", document={"url": "file:///etc/passwd"}), ends("failed", "forbidden_url", calls=0)),
     "33_metadata_service": (job("33_metadata_service", document={"url": "http://169.254.169.254/latest"}),
                             dead("forbidden_url")),
 }
