@@ -71,6 +71,9 @@ static void test_line(void **state)
         {"abcde\xe6\xb3\x95", "abcde"},
         {"abcd\xe6\xb3\x95", "abcd\xe6\xb3\x95"},
         {"a\xff", "a\xef\xbf\xbd"},
+        {"a\xc2\x85"
+         "b",
+         "a b"},
         {"a\xe2\x80\xa8\xe2\x80\xa9"
          "b",
          "a b"}, // Unicode ends of line and paragraph

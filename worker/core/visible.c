@@ -107,7 +107,8 @@ size_t visible_copy(struct buf *out, const char *text, size_t len)
 // The ends of lines and paragraphs of Unicode count, too.
 static bool is_space(uint32_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0x2028 || c == 0x2029;
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 ||
+           c == 0x2029;
 }
 
 void visible_line(char *out, size_t room, const char *text, size_t len)

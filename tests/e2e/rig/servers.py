@@ -114,8 +114,8 @@ class Kafka:
         """What retention does: nothing below the offset is left, in any partition."""
         admin = self._admin()
         places = [TopicPartition(name, number, offset) for number in self.partitions(name)]
-        for future in admin.delete_records(places).values():
-            future.result(60 * PATIENCE)
+        self._ask(f"the records of {topic} to go",
+                  lambda: [future.result(60 * PATIENCE) for future in admin.delete_records(places).values()])
 
     def delete_topic(self, name):
         admin = self._admin()
@@ -156,10 +156,34 @@ class Kafka:
         assert None not in places, "not every message was acknowledged"
         return places
 
+    @staticmethod
+    def _ask(what, ask):
+        """ask(), again while the broker says no: one that has just started knows its groups and leaders late."""
+        def patiently():
+            try:
+                return [ask()]
+            except KafkaException as problem:
+                raise LookupError(problem) from problem
+
+        return wait_until(what, patiently, 60)[0]
+
     def partitions(self, topic):
-        found = self._admin().list_topics(topic, timeout=30 * PATIENCE).topics[topic]
-        assert found.error is None, found.error
-        return sorted(found.partitions)
+        def ask():
+            found = self._admin().list_topics(topic, timeout=30 * PATIENCE).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return sorted(found.partitions)
+
+        return self._ask(f"the partitions of {topic}", ask)
+
+    def _watermarks(self, consumer, topic):
+        """partition -> (first offset, offset after the last message)"""
+        def ask(number):
+            place = TopicPartition(topic, number)
+            return self._ask(f"the ends of {topic} {number}",
+                             lambda: consumer.get_watermark_offsets(place, timeout=30 * PATIENCE))
+
+        return {number: ask(number) for number in self.partitions(topic)}
 
     def _consumer(self, group="precis-test-reader"):
         return Consumer({"bootstrap.servers": self.address, "group.id": group, "enable.auto.commit": False,
@@ -169,8 +193,7 @@ class Kafka:
         """partition -> the offset after its last message."""
         consumer = self._consumer()
         try:
-            return {number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30 * PATIENCE)[1]
-                    for number in self.partitions(topic)}
+            return {number: high for number, (_, high) in self._watermarks(consumer, topic).items()}
         finally:
             consumer.close()
 
@@ -178,15 +201,9 @@ class Kafka:
         """partition -> the group's committed offset; without those that have none."""
         consumer = self._consumer(group)
         places = [TopicPartition(topic, number) for number in self.partitions(topic)]
-
-        def ask():
-            try:
-                return consumer.committed(places, timeout=30 * PATIENCE)
-            except KafkaException as problem:  # a broker that has just started looks for its groups first
-                raise LookupError(problem) from problem
-
         try:
-            answer = wait_until("the group's coordinator", ask, 60)
+            answer = self._ask("the group's coordinator",
+                               lambda: consumer.committed(places, timeout=30 * PATIENCE))
             return {place.partition: place.offset for place in answer if place.offset >= 0}
         finally:
             consumer.close()
@@ -195,8 +212,7 @@ class Kafka:
         """Every message that is there now, as dicts: partition, offset, key, value, headers, timestamp."""
         consumer = self._consumer()
         try:
-            ends = {number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30 * PATIENCE)
-                    for number in self.partitions(topic)}
+            ends = self._watermarks(consumer, topic)
             left = {number: high for number, (low, high) in ends.items() if high > low}
             consumer.assign([TopicPartition(topic, number, ends[number][0]) for number in left])
             messages = []
