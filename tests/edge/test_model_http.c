@@ -602,7 +602,9 @@ static void test_many_lanes(void **state)
     for (uint32_t i = 1; i <= 3000; i++)
         assert_int_equal(bench->calls[i].status, 200);
     print_message("connections for 3000 requests: %d\n", bench->server.connections);
-    assert_in_range(bench->server.connections, 1, 1100);
+    // Without reuse there would be 3000; some are closed and opened again when the machine stands
+    // still.
+    assert_in_range(bench->server.connections, 1, 1500);
 }
 
 // ---------------------------------------------------------------------------- TLS
