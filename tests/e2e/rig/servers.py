@@ -114,7 +114,7 @@ class Kafka:
         """What retention does: nothing below the offset is left, in any partition."""
         admin = self._admin()
         places = [TopicPartition(name, number, offset) for number in self.partitions(name)]
-        self._ask(f"the records of {topic} to go",
+        self._ask(f"the records of {name} to go",
                   lambda: [future.result(60 * PATIENCE) for future in admin.delete_records(places).values()])
 
     def delete_topic(self, name):
