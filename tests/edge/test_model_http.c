@@ -326,7 +326,7 @@ static int setup(void **state)
                                                .base_url = bench->base_url,
                                                .connections_max = 100,
                                                .connections_idle = 20,
-                                               .connect_ms = 2000};
+                                               .connect_ms = 10000};
     bench->http = model_http_new(
         &bench->loop, &(struct model_http_options){.on_event = on_event, .context = bench});
     *state = bench;
