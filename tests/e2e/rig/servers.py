@@ -104,7 +104,7 @@ class Kafka:
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
         admin = self._admin()  # the future fails if its client goes first
-        admin.create_topics([new], operation_timeout=30)[name].result(60 * PATIENCE)
+        admin.create_topics([new], operation_timeout=30 * PATIENCE, request_timeout=60 * PATIENCE)[name].result(60 * PATIENCE)
 
     def add_partitions(self, name, total):
         admin = self._admin()
@@ -119,7 +119,7 @@ class Kafka:
 
     def delete_topic(self, name):
         admin = self._admin()
-        admin.delete_topics([name], operation_timeout=30)[name].result(60 * PATIENCE)
+        admin.delete_topics([name], operation_timeout=30 * PATIENCE, request_timeout=60 * PATIENCE)[name].result(60 * PATIENCE)
 
     def answers(self, timeout=2):
         try:
