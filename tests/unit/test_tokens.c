@@ -201,6 +201,8 @@ static void fits_are_tight(void **state)
         {"one two three", INT64_MAX, 13},
         {"\n", 1, 0},
         {"", 5, 0},
+        // Base64 from its 40th character on, and dear at once.
+        {"A1cdefg+abcdefg+abcdefg+abcdefg+abcdefg+abcdefg", 11, 39},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (tokens_fit(rows[i].text, strlen(rows[i].text), rows[i].most) != rows[i].fits)

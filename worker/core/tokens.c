@@ -24,7 +24,7 @@
 #define BASE64_LEAST   40
 #define BASE64_PER_TEN 14 // characters in ten tokens
 #define UPPER_PERCENT  132
-#define LEAST_MILLI    366 // digits: no character of a run is cheaper, but white space
+#define LEAST_MILLI    142 // of a word of seven letters: no character is cheaper, but white space
 
 struct cursor {
     const char *text;
@@ -244,8 +244,9 @@ int64_t tokens_within(int64_t upper)
     return upper / UPPER_PERCENT * 100 + upper % UPPER_PERCENT * 100 / UPPER_PERCENT;
 }
 
-// A run with more bytes than this passes `room` for certain, so that nothing behind them need be
-// looked at. At least one whole character.
+// More bytes than this without white space pass `room` for certain, so that nothing behind them
+// need be looked at: be they one run, or several in a piece that is no base64 so far. At least one
+// whole character.
 static size_t reach_of(int64_t room)
 {
     return (size_t)(room / LEAST_MILLI) + WORD_LETTERS + 2;
