@@ -113,6 +113,14 @@ static void copy_event(struct seen *seen, const struct store_event *event)
                      (const char *)job->message.key);
         }
         break;
+    case STORE_QUOTA:
+        seen->count = event->u.quota.count;
+        for (size_t i = 0; i < seen->count && i < GRANTS_SEEN; i++)
+            seen->grants[i] = event->u.quota.grants[i];
+        break;
+    case STORE_NOTICE:
+        snprintf(seen->text, sizeof(seen->text), "%s", event->u.notice.what);
+        break;
     case STORE_SEALED:
     case STORE_RELEASED:
     case STORE_UP:

@@ -18,7 +18,7 @@
 #include "edge_pg.h"
 #include "io/store.h"
 
-enum { LEASE_MS = 60000, SHORT_MS = 300, EVENTS_MAX = 4000 };
+enum { LEASE_MS = 60000, SHORT_MS = 300, EVENTS_MAX = 4000, GRANTS_SEEN = 4 };
 
 // What an event said, copied flat.
 struct seen {
@@ -36,6 +36,7 @@ struct seen {
     int64_t id;   // of the first announcement or job
     enum announcement_kind announcement;
     bool known, topic_known, unclean, broken;
+    struct quota_grant grants[GRANTS_SEEN];
 };
 
 struct worker {

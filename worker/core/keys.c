@@ -103,7 +103,8 @@ void key_reopen(struct key *key)
 
 const char *key_cause_name(enum key_cause cause)
 {
-    static const char *const names[] = {"fine", "throttled", "refused", "exhausted", "doubted"};
+    static const char *const names[] = {"fine",      "throttled", "refused",
+                                        "exhausted", "doubted",   "broken"};
     CHECK((unsigned)cause < sizeof(names) / sizeof(names[0]));
     return names[cause];
 }

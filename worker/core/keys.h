@@ -27,6 +27,7 @@ enum key_cause {
     KEY_REFUSED,   // 401
     KEY_EXHAUSTED, // no money
     KEY_DOUBTED,   // 403: GET /models is asked whether it is the key or the job
+    KEY_BROKEN,    // the breaker: one model with this key fails again and again
 };
 
 struct key {

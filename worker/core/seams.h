@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 #include "base/slots.h"
+#include "core/quota.h"
 #include "core/usage.h"
 
 struct job_spec;
@@ -324,8 +325,11 @@ enum store_event_kind {
     STORE_SWEPT,
     STORE_REQUEUED,
     STORE_RELEASED,
-    STORE_UP,   // connected, schema checked, ready
-    STORE_DOWN, // connection lost; requests are kept and answered later
+    STORE_QUOTA,
+    STORE_NOTICE, // something that the fleet should know changed; none comes for what was missed
+                  // while the store was down
+    STORE_UP,     // connected, schema checked, ready
+    STORE_DOWN,   // connection lost; requests are kept and answered later
 };
 
 struct store_event {
@@ -386,6 +390,13 @@ struct store_event {
             const struct requeued_job *jobs;
             size_t job_count;
         } requeued;
+        struct {
+            const struct quota_grant *grants; // in the order of the asks
+            size_t count;
+        } quota;
+        struct {
+            const char *what; // "key" "quota" "pause" "budget" "park"; an unknown one: nothing
+        } notice;
     } u;
 };
 
@@ -415,6 +426,9 @@ struct store_ops {
     void (*sweep)(void *store, size_t limit);
     // Jobs that were reopened and are due; this worker has them for one lease.
     void (*take_requeued)(void *store, size_t limit);
+    // Takes from the fleet's quota (core/quota.h): one answer for all the asks, each of another key
+    // or model.
+    void (*quota)(void *store, struct slot_id owner, const struct quota_ask *asks, size_t count);
     // Ends this worker's lease and frees its unfinished claims; the last request there is.
     void (*release)(void *store);
 };
