@@ -16,7 +16,7 @@
 
 void db_init(struct db *db, int64_t now_ms)
 {
-    *db = (struct db){.started_ms = now_ms - 1000000};
+    *db = (struct db){.started_ms = now_ms - 1000000, .quota = quota_fleet_new()};
 }
 
 void db_deinit(struct db *db)
@@ -61,6 +61,8 @@ void db_deinit(struct db *db)
         free(db->texts[i].text);
         free(db->texts[i].media_type);
     }
+    quota_fleet_free(db->quota);
+    free(db->listeners);
     free(db->texts);
     free(db->jobs);
     free(db->attempts);
@@ -91,6 +93,11 @@ static bool has_lease(const struct db *db, int64_t worker, int64_t now_ms)
 {
     const struct db_worker *row = worker_of(db, worker);
     return !row->ended && row->lease_until_ms > now_ms;
+}
+
+bool db_has_lease(const struct db *db, int64_t worker, int64_t now_ms)
+{
+    return has_lease(db, worker, now_ms);
 }
 
 // ------------------------------------------------------------------------------- documents

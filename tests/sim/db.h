@@ -105,6 +105,11 @@ struct db_text { // that an extractor made
     size_t warning_count;
 };
 
+struct db_listener { // a connection that listens
+    void *context;
+    void (*on_notice)(void *context, const char *what);
+};
+
 #define DB_LIST(type, name)                                                                        \
     struct type *name;                                                                             \
     size_t name##_count
@@ -122,9 +127,18 @@ struct db {
     DB_LIST(db_suspect, suspects);
     DB_LIST(db_document, documents);
     DB_LIST(db_text, texts);
+    DB_LIST(db_listener, listeners);
+    struct quota_fleet *quota;
 };
 
 #define DB_LEASE_MS 15000
+
+struct db_asker { // of quota
+    int64_t worker, serial;
+    int64_t now_ms;   // the model's, for leases
+    int64_t now_us;   // unix
+    const void *from; // its connection
+};
 
 void db_init(struct db *db, int64_t now_ms);
 void db_deinit(struct db *db);
@@ -175,6 +189,18 @@ void db_fetch(const struct db *db, const struct fetch_request *request, struct s
 void db_keep_text(struct db *db, int64_t worker, const struct text_row *row);
 // Jobs to run again: numbers into `out`, at most `room`.
 size_t db_take_requeued(struct db *db, int64_t worker, int64_t now_ms, int64_t *out, size_t room);
+
+bool db_has_lease(const struct db *db, int64_t worker, int64_t now_ms);
+// One answer for each ask, into `out`. `now_us`: unix.
+void db_quota(struct db *db, const struct db_asker *asker, const struct quota_ask *asks,
+              size_t count, struct quota_grant *out);
+// `precis quota set`.
+void db_quota_set(struct db *db, const struct quota_ask *lane, enum quota_dimension dimension,
+                  int64_t most);
+void db_listen(struct db *db, void *context, void (*on_notice)(void *context, const char *what));
+void db_unlisten(struct db *db, const void *context);
+// pg_notify: all who listen, but for `from`.
+void db_notify(struct db *db, const void *from, const char *what);
 
 struct db_job *db_find_job(const struct db *db, const char *tenant, const char *batch,
                            const char *id, int64_t revision);

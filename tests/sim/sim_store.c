@@ -27,6 +27,7 @@ enum op_kind {
     OP_RENEW,
     OP_SWEEP,
     OP_TAKE,
+    OP_QUOTA,
     OP_RELEASE,
 };
 
@@ -54,12 +55,15 @@ struct op {
     const char *warnings[1];
     struct message message;
     struct failure failure;
+    struct quota_ask *asks;
+    size_t ask_count;
 };
 
 struct sim_store {
     struct world *world;
     struct db *db;
     int64_t worker;
+    int64_t next_serial;
     void (*on_event)(void *context, const struct store_event *event);
     void *context;
     struct op **ops; // waiting, oldest first
@@ -81,6 +85,12 @@ static void op_free(struct op *op)
 {
     for (size_t i = 0; i < op->text_count; i++)
         free(op->texts[i]);
+    for (size_t i = 0; i < op->ask_count; i++) {
+        free((char *)(uintptr_t)op->asks[i].provider);
+        free((char *)(uintptr_t)op->asks[i].key_name);
+        free((char *)(uintptr_t)op->asks[i].model);
+    }
+    free(op->asks);
     free(op);
 }
 
@@ -212,6 +222,22 @@ static void answer_fetch(struct sim_store *store, const struct op *op)
     emit(store, &event);
 }
 
+static void answer_quota(struct sim_store *store, const struct op *op)
+{
+    struct db_asker asker = {.worker = store->worker,
+                             .serial = op->number,
+                             .now_ms = store->world->now_ms,
+                             .now_us = (SIM_START_UNIX_MS + store->world->now_ms) * 1000,
+                             .from = store};
+    struct quota_grant *grants = own_array(op->ask_count + 1, sizeof(*grants));
+    db_quota(store->db, &asker, op->asks, op->ask_count, grants);
+    struct store_event event = {.kind = STORE_QUOTA, .owner = op->owner};
+    event.u.quota.grants = grants;
+    event.u.quota.count = op->ask_count;
+    emit(store, &event);
+    free(grants);
+}
+
 static void apply(struct sim_store *store, const struct op *op)
 {
     struct store_event event = {.owner = op->owner};
@@ -270,6 +296,9 @@ static void apply(struct sim_store *store, const struct op *op)
         break;
     case OP_TAKE:
         answer_take(store);
+        break;
+    case OP_QUOTA:
+        answer_quota(store, op);
         break;
     case OP_RELEASE:
         db_release(store->db, store->worker);
@@ -383,6 +412,28 @@ static struct op *add(void *context, enum op_kind kind, struct slot_id owner)
     return op;
 }
 
+// ------------------------------------------------------------------------------- notices
+
+static void notice_comes(void *context, void *what)
+{
+    struct sim_store *store = context;
+    store->on_the_way--;
+    struct store_event event = {.kind = STORE_NOTICE, .u.notice.what = what};
+    if (store->up && !store->muted)
+        emit(store, &event);
+    free_if_gone(store);
+}
+
+static void on_notice(void *context, const char *what)
+{
+    struct sim_store *store = context;
+    if (store->dead || !store->up)
+        return; // lost: nobody listens
+    store->on_the_way++;
+    world_after(store->world, world_range(store->world, 1, 5), notice_comes, store,
+                own_strdup(what));
+}
+
 // ------------------------------------------------------------------------------- life
 
 struct sim_store *sim_store_new(struct world *world, struct db *db, int64_t worker,
@@ -392,6 +443,7 @@ struct sim_store *sim_store_new(struct world *world, struct db *db, int64_t work
     struct sim_store *store = own_alloc(sizeof(*store));
     *store = (struct sim_store){
         .world = world, .db = db, .worker = worker, .on_event = on_event, .context = context};
+    db_listen(db, store, on_notice);
     schedule_flush(store, world_range(world, 1, 20));
     return store;
 }
@@ -408,6 +460,7 @@ void sim_store_kill(struct sim_store *store, bool clean)
         !store->muted)
         applied = (size_t)world_range(store->world, 0, (int64_t)store->op_count);
     store->dead = true;
+    db_unlisten(store->db, store);
     for (size_t i = 0; i < store->op_count; i++) {
         if (i < applied)
             apply(store, store->ops[i]);
@@ -601,6 +654,22 @@ static void ask_take(void *store, size_t limit)
     add(store, OP_TAKE, (struct slot_id){0})->number = (int64_t)limit;
 }
 
+static void ask_quota(void *context, struct slot_id owner, const struct quota_ask *asks,
+                      size_t count)
+{
+    struct sim_store *store = context;
+    struct op *op = add(store, OP_QUOTA, owner);
+    op->number = ++store->next_serial;
+    op->asks = own_array(count + 1, sizeof(*op->asks));
+    op->ask_count = count;
+    for (size_t i = 0; i < count; i++) {
+        op->asks[i] = asks[i];
+        op->asks[i].provider = own_strdup(asks[i].provider);
+        op->asks[i].key_name = own_strdup(asks[i].key_name);
+        op->asks[i].model = own_strdup(asks[i].model);
+    }
+}
+
 static void ask_release(void *store)
 {
     add(store, OP_RELEASE, (struct slot_id){0});
@@ -624,5 +693,6 @@ const struct store_ops sim_store_ops = {
     .renew = ask_renew,
     .sweep = ask_sweep,
     .take_requeued = ask_take,
+    .quota = ask_quota,
     .release = ask_release,
 };

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// One bucket: what is learned of its rate, and what its time is worth.
+#include "core/quota_inner.h"
+
+#define MINUTE_US      (60 * QUOTA_SECOND_US)
+#define FACTOR_LEAST   (QUOTA_WHOLE_PPM / 10)
+#define FACTOR_BACK_US 50 // so many microseconds bring one millionth back: 2 % a second
+#define MOST_LEFT_MS   INT64_C(3600000) // what was left most is forgotten in so long
+#define BURST_REST_US  (30 * QUOTA_SECOND_US)
+#define LIMIT_MOST     INT64_C(1000000000000)
+
+int64_t quota_cost_us(int64_t amount, int64_t per_minute)
+{
+    bool back = amount < 0;
+    int64_t size = back ? -amount : amount;
+    if (size > QUOTA_MOST)
+        size = QUOTA_MOST;
+    int64_t time_us = (size * MINUTE_US + (back ? 0 : per_minute - 1)) / per_minute;
+    return back ? -time_us : time_us;
+}
+
+int64_t quota_units(int64_t time_us, int64_t per_minute)
+{
+    return time_us > 0 ? time_us * per_minute / MINUTE_US : 0;
+}
+
+// ------------------------------------------------------------------------------- days
+
+static int64_t hour_of(int64_t now_us)
+{
+    return now_us / QUOTA_HOUR_US;
+}
+
+// Of the hour with that number, where it is not over for 24 hours.
+static int64_t used_in(const struct quota_hours *hours, int64_t hour)
+{
+    int64_t place = hour % QUOTA_HOURS;
+    return hours->hour[place] == hour ? hours->used[place] : 0;
+}
+
+int64_t quota_hours_used(const struct quota_hours *hours, int64_t now_us)
+{
+    int64_t used = 0;
+    for (int64_t hour = hour_of(now_us) - QUOTA_HOURS + 1; hour <= hour_of(now_us); hour++)
+        used += used_in(hours, hour);
+    return used;
+}
+
+void quota_hours_add(struct quota_hours *hours, int64_t amount, int64_t now_us)
+{
+    int64_t hour = hour_of(now_us), used = used_in(hours, hour) + amount;
+    hours->hour[hour % QUOTA_HOURS] = hour;
+    hours->used[hour % QUOTA_HOURS] = used > 0 ? used : 0;
+}
+
+int64_t quota_hours_wait_us(const struct quota_hours *hours, int64_t limit, int64_t amount,
+                            int64_t now_us)
+{
+    int64_t left = limit - quota_hours_used(hours, now_us);
+    if (left >= amount)
+        return 0;
+    for (int64_t hour = hour_of(now_us) - QUOTA_HOURS + 1; hour <= hour_of(now_us); hour++) {
+        left += used_in(hours, hour);
+        if (left >= amount)
+            return (hour + QUOTA_HOURS) * QUOTA_HOUR_US - now_us;
+    }
+    return QUOTA_HOURS * QUOTA_HOUR_US;
+}
+
+// ------------------------------------------------------------------------------- the provider's
+// word
+
+static int64_t at_most(int64_t value, int64_t most)
+{
+    return value < most ? value : most;
+}
+
+static int64_t at_least(int64_t value, int64_t least)
+{
+    return value > least ? value : least;
+}
+
+static int64_t factor_now(const struct quota_bucket *bucket, int64_t now_us)
+{
+    int64_t since_us = at_least(now_us - bucket->factor_at_us, 0);
+    return at_most(bucket->factor_ppm + since_us / FACTOR_BACK_US, QUOTA_WHOLE_PPM);
+}
+
+static void set_factor(struct quota_bucket *bucket, int64_t factor_ppm, int64_t now_us)
+{
+    bucket->factor_ppm = at_most(at_least(factor_ppm, FACTOR_LEAST), QUOTA_WHOLE_PPM);
+    bucket->factor_at_us = now_us;
+}
+
+// What was seen left most, which fades. Another limit means another bucket.
+static void see_left(struct quota_bucket *bucket, int64_t left, int64_t now_us)
+{
+    int64_t since_ms = at_least((now_us - bucket->most_left_at_us) / 1000, 0);
+    int64_t most =
+        bucket->most_left - bucket->most_left * at_most(since_ms, MOST_LEFT_MS) / MOST_LEFT_MS;
+    if (left >= most) {
+        bucket->most_left = left;
+        bucket->most_left_at_us = now_us;
+        most = left;
+    }
+    set_factor(bucket, left * QUOTA_WHOLE_PPM / at_least(most / 2, 1), now_us);
+}
+
+static void see_headers(struct quota_bucket *bucket, int64_t limit, int64_t left, int64_t now_us)
+{
+    if (limit > 0 && at_most(limit, LIMIT_MOST) != bucket->seen_limit) {
+        bucket->seen_limit = at_most(limit, LIMIT_MOST);
+        bucket->most_left = 0;
+    }
+    if (left >= 0 && (limit <= 0 || left <= limit))
+        see_left(bucket, at_most(left, QUOTA_MOST), now_us);
+}
+
+// The smaller of ours and the provider's, without the factor.
+static int64_t nominal_rate(const struct quota_case *c, enum quota_dimension d)
+{
+    int64_t ours = at_most(quota_limit(c->fleet, c->ask, d), LIMIT_MOST);
+    int64_t theirs = c->lane->buckets[d].seen_limit;
+    return ours > 0 && theirs > 0 ? at_most(ours, theirs) : at_least(ours, theirs);
+}
+
+static void cut(struct quota_case *c)
+{
+    struct quota_lane *lane = c->lane;
+    if (c->ask->refusals <= 0 || c->now_us - lane->cut_at_us < QUOTA_SECOND_US)
+        return;
+    lane->cut_at_us = c->now_us;
+    for (int d = 0; d < QUOTA_MINUTES; d++)
+        if (c->ask->seen_left[d] < 0)
+            set_factor(&lane->buckets[d], factor_now(&lane->buckets[d], c->now_us) * 7 / 10,
+                       c->now_us);
+}
+
+// A sudden rise may have more than the limit for a while, where nothing was owed.
+static void begin_burst(struct quota_case *c)
+{
+    struct quota_lane *lane = c->lane;
+    if (c->ask->extra_percent <= 0 || c->ask->extra_ms <= 0 ||
+        c->now_us < lane->burst_until_us + BURST_REST_US)
+        return;
+    for (int d = 0; d < QUOTA_MINUTES; d++)
+        if (c->rate[d] > 0 && lane->buckets[d].free_at_us > c->now_us)
+            return;
+    lane->burst_until_us = c->now_us + at_most(c->ask->extra_ms, 60000) * 1000;
+    lane->burst_percent = at_most(c->ask->extra_percent, 100);
+}
+
+// What was reserved counted at the rate of its time; what comes back counts at today's.
+static void settle(struct quota_case *c)
+{
+    for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
+        int64_t used =
+            at_most(at_least(c->ask->settled[d] - c->ask->back[d], -QUOTA_MOST), QUOTA_MOST);
+        if (c->rate[d] <= 0 || used == 0)
+            continue;
+        if (d >= QUOTA_MINUTES) {
+            quota_hours_add(&c->lane->days[d - QUOTA_MINUTES], used, c->now_us);
+            continue;
+        }
+        int64_t *free_at_us = &c->lane->buckets[d].free_at_us;
+        *free_at_us =
+            at_least(*free_at_us, c->now_us - QUOTA_SECOND_US) + quota_cost_us(used, c->rate[d]);
+    }
+}
+
+void quota_learn(struct quota_case *c)
+{
+    struct quota_lane *lane = c->lane;
+    if (!c->repeated) {
+        for (int d = 0; d < QUOTA_MINUTES; d++)
+            see_headers(&lane->buckets[d], c->ask->seen_limit[d], c->ask->seen_left[d], c->now_us);
+        cut(c);
+    }
+    for (enum quota_dimension d = 0; d < QUOTA_DIMENSIONS; d++) {
+        c->rate[d] = d < QUOTA_MINUTES ? nominal_rate(c, d) : quota_limit(c->fleet, c->ask, d);
+        if (c->rate[d] > 0 && d < QUOTA_MINUTES)
+            c->rate[d] = at_least(
+                c->rate[d] * factor_now(&lane->buckets[d], c->now_us) / QUOTA_WHOLE_PPM, 1);
+    }
+    if (!c->repeated)
+        settle(c);
+    begin_burst(c);
+}
