@@ -60,6 +60,7 @@ void engine_free(struct engine *engine)
         for (struct list_node *node; (node = list_first(&engine->steps[i]));) {
             struct job *job = engine_job_of(node);
             list_remove(&job->in_queue);
+            order_remove(&job->in_order);
             list_remove(node);
             job_free(job);
         }
@@ -178,6 +179,7 @@ void engine_add(struct engine *engine, struct job *job, struct slot_id partition
 {
     job->id = slots_add(&engine->jobs, job);
     job->partition = partition;
+    job->came = engine->came++;
     list_append(&engine->steps[job->step], &job->in_step);
     engine_step(engine, job, &(struct job_event){.kind = JOB_START});
 }

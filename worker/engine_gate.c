@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Admission: a ready job waits here until a key of its model's provider has room for a call.
-// Higher priorities first; within one, first come, first served.
+// Admission: a ready job waits here until a key of its model's provider has room for a call. Who
+// goes first is for core/order to say.
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,22 +30,62 @@ void gate_init(struct engine *engine)
     keys_init(engine);
     for (size_t i = 0; i < config->model_count; i++) {
         struct gate *gate = &engine->gates[i];
-        for (int p = 0; p < PRIORITIES; p++)
-            list_init(&gate->ready[p]);
+        gate->order = order_new();
         lanes_init(gate, &config->models[i]);
     }
 }
 
 void gate_deinit(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->config->model_count; i++)
+    for (size_t i = 0; i < engine->config->model_count; i++) {
+        order_free(engine->gates[i].order);
         free(engine->gates[i].lanes);
+    }
     free(engine->gates);
     keys_deinit(engine);
 }
 
+// ------------------------------------------------------------------------------- order
+
+static int64_t weight_of(const struct engine *engine, const char *tenant)
+{
+    const struct config *config = engine->config;
+    for (size_t i = 0; i < config->tenant_count; i++)
+        if (strcmp(config->tenants[i].name, tenant) == 0)
+            return config->tenants[i].weight;
+    return 1;
+}
+
+static void queue(struct engine *engine, struct job *job)
+{
+    const struct job_spec *spec = job->spec;
+    const struct order_ask ask = {
+        .tenant = spec->tenant,
+        .weight = weight_of(engine, spec->tenant),
+        .priority = spec->priority,
+        .deadline_ms = spec->deadline_ms,
+        .tokens = job_need_tokens(job),
+        .came = job->came,
+        .prefix = job_prefix(job),
+    };
+    order_push(engine->gates[job->plan.model->index].order, &job->in_order, &ask);
+}
+
+// The tenant was charged what the call was thought to need.
+static void correct_charge(struct engine *engine, const struct job *job)
+{
+    const struct model_answer *answer = &job->call.answer;
+    if (!job->call.has_answer || (!answer->usage.known && answer->failure.doubtful))
+        return; // nobody knows: the estimate stands
+    int64_t used =
+        answer->usage.known ? answer->usage.input_tokens + answer->usage.output_tokens : 0;
+    order_charge(engine->gates[job->slot_model->index].order, job->spec->tenant,
+                 used - job->charged_tokens);
+}
+
 static void give_slot_back(struct engine *engine, struct job *job)
 {
+    correct_charge(engine, job);
     struct lane *lane = &engine->gates[job->slot_model->index].lanes[job->key];
     struct key_state *state = &engine->keys[job->slot_model->provider->first_key + job->key];
     job->holds_slot = false;
@@ -80,21 +120,17 @@ void gate_update(struct engine *engine, struct job *job)
     bool wants = job->step == STEP_INTENT || job->step == STEP_CALL;
     if (job->holds_slot && !wants)
         give_slot_back(engine, job);
-    if (job->in_queue.in != NULL || !job_is_ready(job, engine_now(engine)) ||
+    if (job->in_order.in != NULL || !job_is_ready(job, engine_now(engine)) ||
         is_in_question(engine, job))
         return;
     forgive(engine, job);
-    list_append(&engine->gates[job->plan.model->index].ready[job->spec->priority], &job->in_queue);
+    queue(engine, job);
 }
 
 static struct job *first_ready(struct gate *gate)
 {
-    for (int p = PRIORITIES - 1; p >= 0; p--) {
-        struct list_node *node = list_first(&gate->ready[p]);
-        if (node)
-            return list_item(node, struct job, in_queue);
-    }
-    return NULL;
+    struct order_entry *entry = order_first(gate->order);
+    return entry ? list_item(entry, struct job, in_order) : NULL;
 }
 
 static void admit(struct engine *engine, const struct config_model *model, struct job *job,
@@ -106,6 +142,8 @@ static void admit(struct engine *engine, const struct config_model *model, struc
     engine->keys[model->provider->first_key + key].in_flight++;
     job->holds_slot = true;
     job->slot_model = model;
+    job->charged_tokens = job->in_order.tokens;
+    order_take(&job->in_order);
     job->key = key;
     int64_t now_ms = engine_now(engine);
     pace_take(&lane->requests, 1, now_ms);

@@ -15,6 +15,7 @@
 #include "base/slots.h"
 #include "core/keys.h"
 #include "core/offsets.h"
+#include "core/order.h"
 #include "core/pace.h"
 #include "engine.h"
 #include "job/job.h"
@@ -54,8 +55,8 @@ struct lane { // of one model with one key: the model's limits hold for each key
     uint64_t taken;        // calls that ever went here
 };
 
-struct gate { // of one model
-    struct list ready[PRIORITIES];
+struct gate {                    // of one model
+    struct order *order;         // jobs that are ready for a call
     struct lane *lanes;          // one for each key of its provider, in their order
     int64_t tokens_per_second;   // measured; 0: not yet
     bool told_usage, told_model; // what is odd about its answers was logged
@@ -91,7 +92,8 @@ struct engine {
     struct prompt_overhead overhead;
     struct documents documents;
     int64_t next_serial;
-    size_t bytes; // that jobs hold
+    uint64_t came; // jobs that ever came
+    size_t bytes;  // that jobs hold
 
     bool store_up, broker_up, draining, ever_up;
     bool stopping; // drain_timeout is over: no call begins any more

@@ -54,17 +54,26 @@ static void sift_down(struct heap *heap, struct heap_node *node)
     put(heap, place, node);
 }
 
+void heap_put(struct heap *heap, struct heap_node *node, int64_t key, uint64_t order)
+{
+    CHECK(node->place == 0);
+    if (heap->len == heap->room) {
+        heap->room = heap->room ? heap->room * 2 : 64;
+        heap->nodes = own_grow(heap->nodes, heap->room, sizeof(struct heap_node *));
+    }
+    node->key = key;
+    node->order = order;
+    put(heap, ++heap->len, node);
+    sift_up(heap, node);
+}
+
 void heap_set(struct heap *heap, struct heap_node *node, int64_t key)
 {
-    node->key = key;
     if (node->place == 0) {
-        if (heap->len == heap->room) {
-            heap->room = heap->room ? heap->room * 2 : 64;
-            heap->nodes = own_grow(heap->nodes, heap->room, sizeof(struct heap_node *));
-        }
-        node->order = heap->inserted++;
-        put(heap, ++heap->len, node);
+        heap_put(heap, node, key, heap->inserted++);
+        return;
     }
+    node->key = key;
     sift_up(heap, node);
     sift_down(heap, node);
 }

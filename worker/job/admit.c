@@ -48,6 +48,33 @@ bool job_is_ready(const struct job *job, int64_t now_ms)
     return job->step == STEP_ADMIT && job->not_before_ms <= now_ms;
 }
 
+// A combining call reads answers, which are about as long as the one that it makes.
+int64_t job_need_tokens(const struct job *job)
+{
+    const struct plan_call *call = &job->plan.calls[job->plan.cursor];
+    int64_t output = plan_output_tokens(job), span = call->to - call->from;
+    int64_t text = job->text_tokens > 0 ? job->text_tokens : (int64_t)job->text_len / 4;
+    int64_t input = call->kind == PLAN_COMBINE                       ? span * output
+                    : call->kind == PLAN_PART && job->text_chars > 0 ? text * span / job->text_chars
+                                                                     : text;
+    return job->overhead_tokens + input + output;
+}
+
+static uint32_t add_to_hash(uint32_t hash, const char *text)
+{
+    for (; text && *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u; // FNV-1a
+    return hash * 16777619u;
+}
+
+uint32_t job_prefix(const struct job *job)
+{
+    const struct job_spec *spec = job->spec;
+    uint32_t hash = add_to_hash(2166136261u, spec->instructions);
+    hash = add_to_hash(hash, spec->output_schema_json);
+    return add_to_hash(hash, spec->language);
+}
+
 // Earlier workers ended while this call was under way, so often that it is not bought once more.
 static bool too_doubtful(const struct job *job, const struct job_now *now, struct failure *out)
 {

@@ -152,7 +152,8 @@ size_t job_bytes(const struct job *job)
 
 static void check_invariant(const struct job *job)
 {
-    CHECK(job->in_queue.in == NULL || job->step == STEP_ADMIT || job->step == STEP_DOCUMENT);
+    CHECK(job->in_queue.in == NULL || job->step == STEP_DOCUMENT);
+    CHECK(job->in_order.in == NULL || job->step == STEP_ADMIT);
     CHECK(!job->document.under_way || job->step == STEP_EXTRACT);
     CHECK(job->step != STEP_PLAN || job->text != NULL);
     CHECK((job->call.serial != 0) == (job->step == STEP_CALL));
@@ -164,6 +165,7 @@ void job_move(struct job *job, enum step to, const struct job_now *now)
 {
     CHECK(rows[job->step].follow & (1u << to));
     list_remove(&job->in_queue);
+    order_remove(&job->in_order);
     job->step = to;
     job->step_since_ms = now->now_ms;
     job->wake_ms = INT64_MAX;

@@ -23,6 +23,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "core/config.h"
+#include "core/order.h"
 #include "core/prompt.h"
 #include "core/seams.h"
 #include "core/spec.h"
@@ -200,10 +201,12 @@ struct raw_message {
 struct job {
     struct slot_id id;
     enum step step;
-    struct list_node in_step;  // the engine's list of this step
-    struct list_node in_queue; // the engine's queue for admission
-    struct heap_node wake;     // key: wake_ms
-    int64_t wake_ms;           // INT64_MAX: no wake-up wanted
+    struct list_node in_step;    // the engine's list of this step
+    struct list_node in_queue;   // the engine's queue for documents
+    struct order_entry in_order; // the engine's queue for admission
+    uint64_t came;               // when it came, among the jobs of this process
+    struct heap_node wake;       // key: wake_ms
+    int64_t wake_ms;             // INT64_MAX: no wake-up wanted
     int64_t step_since_ms;
     int64_t born_ms;
 
@@ -247,9 +250,10 @@ struct job {
     const struct config_model *slot_model; // while holds_slot
     size_t key; // which of its provider's keys the last admission gave it
     int64_t reserved_tokens;
-    bool holds_slot;      // the engine counts it as in flight for its model
-    bool holds_extractor; // the engine counts it as under way at the extractor
-    size_t counted_bytes; // what the engine has counted for it
+    int64_t charged_tokens; // what its tenant was charged for the call
+    bool holds_slot;        // the engine counts it as in flight for its model
+    bool holds_extractor;   // the engine counts it as under way at the extractor
+    size_t counted_bytes;   // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's
     int64_t looked_ms;    // the engine asked last whether it was stopped while it waits; 0: never
@@ -272,6 +276,10 @@ enum job_verdict job_step(struct job *job, const struct job_event *event, const 
 
 // Whether the job's admission is only a matter of the model's limits now.
 bool job_is_ready(const struct job *job, int64_t now_ms);
+// What its next call will use, input and output: an estimate.
+int64_t job_need_tokens(const struct job *job);
+// Of what its prompt begins with: jobs with equal numbers can share a provider's prompt cache.
+uint32_t job_prefix(const struct job *job);
 // Whether it waits for nothing but room for its document, or a free extractor.
 bool job_wants_document(const struct job *job, int64_t now_ms);
 // Whether a text that is stored as such is the document's text (else the bytes of one).
