@@ -510,7 +510,7 @@ struct http_event {
     const char *name, *value;
     const char *data;
     size_t data_len;
-    // doubtful where any byte of the request may have reached the server
+    // doubtful where the server may have read the request
     const struct failure *failure;
 };
 

@@ -8,8 +8,8 @@
 //
 // A pool is what the provider's configuration says: a reload that changes it makes another pool,
 // and the old one ends with its last transfer. Plain HTTP/1.1 is spread over several lanes (a
-// libcurl handle becomes slow beyond some 64 connections to a host); TLS has one, so that HTTP/2
-// can carry many transfers in a connection.
+// libcurl handle becomes slow beyond some 64 connections to a host); TLS uses one at a
+// time, so that HTTP/2 can carry many transfers in a connection.
 //
 // HTTP/2: libcurl 7.88 opens a connection for every transfer that does not fit into those that
 // stand, however many are being opened already. So a pool gives it STREAMS transfers for each
@@ -19,11 +19,17 @@
 // connections at once, each with a handshake of a millisecond or more. Where the first answer says
 // HTTP/1.1, there are as many transfers as connections from then on.
 //
+// libcurl 7.88 sends a reset for each stream that has ended, and a server may count them: nghttp2
+// closes a connection after a thousand, and the calls on it are in doubt. So, once a connection of
+// HTTP/2 has carried CALLS_MOST calls, the pool leaves its lane for another one. What is under way
+// there ends there; then the lane closes its connections and can be used again. The pool's most
+// connections are counted over all lanes, so a pool of one connection waits for the last call of
+// the old one. Where all lanes drain, the youngest goes on.
+//
 // Idle connections: libcurl's limit counts those in use too, so it is set at each end to what is in
 // use plus the provider's `connections.idle`.
 #include "io/model_http.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,10 +42,13 @@
 #include "core/config.h"
 #include "io/model_http_lane.h"
 #include "io/model_http_transfer.h"
+#include "io/model_http_url.h"
 #include "io/resolve.h"
 
 #define LANES_MAX        16
 #define LANE_CONNECTIONS 64 // that one lane should have
+#define LANES_TLS        8
+#define CALLS_MOST       800 // on a connection of HTTP/2, then its lane is left
 #define STREAMS          100
 #define EASIES_KEPT      256
 #define FRAMING_ERRORS   3 // in a row, then HTTP/1.1
@@ -54,15 +63,15 @@ struct pool {
     struct transfer_common common;
     int64_t connections, idle;
     bool allow_http;
-    size_t origin_len; // of base_url: scheme, host and port
-    char *host;        // as in the URL; NULL where it is an address
-    char *prefix;      // "host:port:"
+    struct server_name name;
     enum protocol protocol;
     int framing_errors;
     size_t unsent;    // transfers with libcurl whose connection does not stand yet
     int64_t standing; // connections when there was last none of those
     struct lane lanes[LANES_MAX];
     size_t lane_count;
+    size_t young;  // over TLS: the lane that takes transfers; others drain, or wait for their turn
+    bool outgrown; // it is to be left for another
     struct list waiting, active;
     CURL *easies[EASIES_KEPT];
     size_t easy_count;
@@ -122,76 +131,18 @@ static struct pool *find_pool(struct model_http *http, const struct config_provi
     return NULL;
 }
 
-static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
-{
-    char *text = NULL, *copy = NULL;
-    if (curl_url_get(url, part, &text, flags) == CURLUE_OK)
-        copy = own_strdup(text);
-    curl_free(text);
-    return copy;
-}
-
-static bool is_address(const char *host)
-{
-    struct in_addr v4;
-    return host[0] == '[' || inet_pton(AF_INET, host, &v4) == 1;
-}
-
-static bool is_loopback(const char *host)
-{
-    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (strncmp(host, "127.", 4) == 0 && is_address(host));
-}
-
-static size_t origin_len(const char *url)
-{
-    const char *host = strstr(url, "://");
-    return host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/?#") : 0;
-}
-
-// False where base_url is no URL of https, or of http where that is allowed.
-static bool read_url(struct pool *pool, bool allow_http)
-{
-    CURLU *url = curl_url();
-    CHECK(url);
-    bool good = curl_url_set(url, CURLUPART_URL, pool->base_url, 0) == CURLUE_OK;
-    char *scheme = good ? url_part(url, CURLUPART_SCHEME, 0) : NULL;
-    char *port = good ? url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT) : NULL;
-    pool->host = good ? url_part(url, CURLUPART_HOST, 0) : NULL;
-    good = scheme && port && pool->host &&
-           (strcmp(scheme, "https") == 0 ||
-            (strcmp(scheme, "http") == 0 && (allow_http || is_loopback(pool->host))));
-    if (good) {
-        struct buf prefix;
-        buf_init(&prefix, 0);
-        buf_printf(&prefix, "%s:%s:", pool->host, port);
-        pool->prefix = buf_take(&prefix);
-        pool->common.tls = strcmp(scheme, "https") == 0;
-        pool->origin_len = origin_len(pool->base_url);
-        if (is_address(pool->host)) {
-            free(pool->host);
-            pool->host = NULL;
-        }
-    }
-    free(scheme);
-    free(port);
-    curl_url_cleanup(url);
-    return good;
-}
-
 static void free_pool(struct pool *pool)
 {
     free(pool->base_url);
     free(pool->ca);
-    free(pool->host);
-    free(pool->prefix);
+    server_name_deinit(&pool->name);
     free(pool);
 }
 
 static size_t lanes_wanted(const struct pool *pool)
 {
-    if (pool->common.tls)
-        return 1;
+    if (pool->name.tls)
+        return LANES_TLS;
     int64_t lanes = (pool->connections + LANE_CONNECTIONS - 1) / LANE_CONNECTIONS;
     return lanes > LANES_MAX ? LANES_MAX : (size_t)lanes;
 }
@@ -209,10 +160,11 @@ static struct pool *new_pool(struct model_http *http, const struct config_provid
     pool->allow_http = provider->allow_http;
     pool->common = (struct transfer_common){
         .ca = pool->ca, .reuse = pool->idle > 0, .connect_ms = (long)provider->connect_ms};
-    if (!read_url(pool, provider->allow_http)) {
+    if (!server_name_read(&pool->name, pool->base_url, provider->allow_http)) {
         free_pool(pool);
         return NULL;
     }
+    pool->common.tls = pool->name.tls;
     list_init(&pool->waiting);
     list_init(&pool->active);
     pool->lane_count = lanes_wanted(pool);
@@ -223,22 +175,51 @@ static struct pool *new_pool(struct model_http *http, const struct config_provid
     return pool;
 }
 
+static int64_t open_connections(const struct pool *pool)
+{
+    int64_t open = 0;
+    for (size_t i = 0; i < pool->lane_count; i++)
+        open += pool->lanes[i].open;
+    return open;
+}
+
 static bool has_room(struct pool *pool)
 {
-    if (!pool->common.tls || pool->protocol == PROTOCOL_HTTP1)
+    if (!pool->name.tls || pool->protocol == PROTOCOL_HTTP1)
         return pool->active.len < (size_t)pool->connections;
-    int64_t open = pool->lanes[0].open;
-    if (pool->unsent == 0 || open < pool->standing)
-        pool->standing = open;
-    return (int64_t)pool->active.len < pool->standing * STREAMS ||
-           (pool->unsent == 0 && open < pool->connections);
+    const struct lane *lane = &pool->lanes[pool->young];
+    if (pool->unsent == 0 || lane->open < pool->standing)
+        pool->standing = lane->open;
+    return (int64_t)lane->active < pool->standing * STREAMS ||
+           (pool->unsent == 0 && open_connections(pool) < pool->connections);
 }
 
 static void on_sent(struct transfer *transfer)
 {
-    transfer->pool->unsent--;
-    if (transfer->pool->waiting.len > 0)
-        wake(transfer->pool->http);
+    struct pool *pool = transfer->pool;
+    pool->unsent--;
+    uint16_t calls = lane_count_call(&pool->lanes[transfer->lane], transfer->local_port);
+    if (calls >= CALLS_MOST && transfer->lane == pool->young && transfer->http2)
+        pool->outgrown = true;
+    if (pool->waiting.len > 0 || pool->outgrown)
+        wake(pool->http);
+}
+
+// Old lanes whose last transfer has ended close their connections; an outgrown lane is left for one
+// of those.
+static void change_lanes(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->lane_count && pool->name.tls; i++) {
+        if (i == pool->young || pool->lanes[i].active > 0)
+            continue;
+        if (pool->lanes[i].open > 0 || pool->outgrown)
+            lane_renew(&pool->lanes[i], (long)pool->connections);
+        if (pool->outgrown) {
+            pool->young = i;
+            pool->standing = 0;
+            pool->outgrown = false;
+        }
+    }
 }
 
 static CURL *take_easy(struct pool *pool)
@@ -262,10 +243,12 @@ static void drop_easies(struct pool *pool)
         curl_easy_cleanup(pool->easies[--pool->easy_count]);
 }
 
-// A lane with an idle connection, else the one with the least to do.
+// Plain HTTP: a lane with an idle connection, else the one with the least to do.
 static size_t choose_lane(const struct pool *pool)
 {
-    size_t best = 0;
+    size_t best = pool->name.tls ? pool->young : 0;
+    if (pool->name.tls)
+        return best;
     for (size_t i = 0; i < pool->lane_count; i++) {
         const struct lane *lane = &pool->lanes[i];
         if (lane->open > (int64_t)lane->active)
@@ -276,10 +259,15 @@ static size_t choose_lane(const struct pool *pool)
     return best;
 }
 
-// What waits will need connections in a moment, so those are not idle.
+// What waits will need connections in a moment, so those are not idle. A lane that was left keeps
+// none.
 static void keep_idle(struct pool *pool, struct lane *lane)
 {
-    int64_t lanes = (int64_t)pool->lane_count;
+    int64_t lanes = pool->name.tls ? 1 : (int64_t)pool->lane_count;
+    if (pool->name.tls && lane != &pool->lanes[pool->young]) {
+        lane_keep(lane, lane->active > 0 ? (long)lane->active : 1);
+        return;
+    }
     int64_t share = (pool->idle + (int64_t)pool->waiting.len + lanes - 1) / lanes;
     lane_keep(lane, (long)((int64_t)lane->active + 1 + share));
 }
@@ -290,7 +278,7 @@ static void keep_idle(struct pool *pool, struct lane *lane)
 static void fail_waiting(struct pool *pool, const char *why)
 {
     struct failure failure;
-    failure_set(&failure, ERR_CONNECT_FAILED, "%s: %s", pool->host, why);
+    failure_set(&failure, ERR_CONNECT_FAILED, "%s: %s", pool->name.host, why);
     pool->naming_since = 0;
     struct list_node *node;
     for (size_t left = pool->waiting.len; left > 0 && (node = list_first(&pool->waiting)); left--) {
@@ -330,8 +318,8 @@ static void on_done(void *context, CURL *easy, CURLcode result)
     if (!transfer->silent)
         learn_protocol(pool, easy, result);
     keep_idle(pool, &pool->lanes[transfer->lane]);
-    if (pool->host && transfer->sends == 0 && !transfer->silent)
-        resolve_doubt(http->resolve, pool->host);
+    if (pool->name.host && transfer->sends == 0 && !transfer->silent)
+        resolve_doubt(http->resolve, pool->name.host);
     http->resends_stopped += transfer->sends > 1;
     pool->unsent -= transfer->sends == 0;
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
@@ -351,13 +339,18 @@ static void launch(struct pool *pool, struct transfer *transfer, const char *add
     struct buf entry OWN_BUF;
     buf_init(&entry, 0);
     if (addresses)
-        buf_printf(&entry, "%s%s", pool->prefix, addresses);
+        buf_printf(&entry, "%s%s", pool->name.prefix, addresses);
     CURL *easy = take_easy(pool);
     transfer_prepare(transfer, easy, addresses ? buf_str(&entry) : NULL);
     transfer->lane = choose_lane(pool);
+    transfer->http2 = pool->protocol == PROTOCOL_HTTP2;
     list_remove(&transfer->node);
     struct lane *lane = &pool->lanes[transfer->lane];
     keep_idle(pool, lane);
+    if (pool->name.tls) {
+        int64_t left = pool->connections - open_connections(pool) + lane->open;
+        lane_limit(lane, left > 0 ? (long)left : 1);
+    }
     CHECK(lane_add(lane, easy));
     list_append(&pool->active, &transfer->node);
     pool->unsent++;
@@ -375,9 +368,9 @@ static bool naming_too_long(struct pool *pool)
 static bool addresses_of(struct pool *pool, const char **out)
 {
     *out = NULL;
-    if (!pool->host)
+    if (!pool->name.host)
         return true;
-    switch (resolve_look(pool->http->resolve, pool->host, out)) {
+    switch (resolve_look(pool->http->resolve, pool->name.host, out)) {
     case RESOLVE_KNOWN:
         pool->naming_since = 0;
         return true;
@@ -444,8 +437,11 @@ static void on_turn(uv_idle_t *idle)
     }
     tell_refused(http);
     for (struct list_node *node = list_first(&http->pools); node;
-         node = list_next(&http->pools, node))
-        launch_waiting(list_item(node, struct pool, node));
+         node = list_next(&http->pools, node)) {
+        struct pool *pool = list_item(node, struct pool, node);
+        change_lanes(pool);
+        launch_waiting(pool);
+    }
 }
 
 static void on_names(uv_timer_t *timer)
@@ -485,8 +481,8 @@ static void op_start(void *context, const struct http_request *request)
     struct pool *pool = find_pool(http, request->provider);
     if (!pool)
         pool = new_pool(http, request->provider);
-    if (!pool || strncmp(request->url, pool->base_url, pool->origin_len) != 0 ||
-        !strchr("/?", request->url[pool->origin_len])) {
+    if (!pool || strncmp(request->url, pool->base_url, pool->name.origin_len) != 0 ||
+        !strchr("/?", request->url[pool->name.origin_len])) {
         failure_set(&failure, ERR_CONNECT_FAILED,
                     "base_url of %s cannot be used, or does not begin "
                     "this request's URL",

@@ -7,7 +7,9 @@
 // the provider's `connections.max` requests wait in its queue, in order.
 //
 // HTTP_SENT is reported when the connection stands and the request is about to leave; from then on
-// every failure is doubtful. What fails before it (name, TCP, TLS) has reached nobody.
+// every failure is doubtful, but one: a request that the server turned away by HTTP/2 itself
+// (REFUSED_STREAM, or above the last stream of a GOAWAY), which it has not looked at. What fails
+// before HTTP_SENT (name, TCP, TLS) has reached nobody.
 //
 // libcurl resends a POST by itself when a reused connection turns out dead; that second send is
 // stopped here and reported as connection_lost, doubtful.

@@ -9,6 +9,7 @@
 #include "io/model_http_lane.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -163,24 +164,59 @@ static int close_socket(void *context, curl_socket_t fd)
     return close(fd);
 }
 
-void lane_init(struct lane *lane, struct lane_sockets *sockets, bool multiplex, long connections,
-               lane_done_fn *done, void *context)
+void lane_limit(struct lane *lane, long connections)
 {
-    *lane = (struct lane){.sockets = sockets, .done = done, .context = context};
+    curl_multi_setopt(lane->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+    curl_multi_setopt(lane->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
+}
+
+static void open_multi(struct lane *lane, long connections)
+{
     lane->multi = curl_multi_init();
     CHECK(lane->multi);
-    uv_timer_init(sockets->loop, &lane->timer);
-    sockets->closing++;
-    lane->timer.data = lane;
     curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, watch);
     curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
     curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING,
-                      multiplex ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
+                      lane->multiplex ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
     curl_multi_setopt(lane->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_MAX);
-    curl_multi_setopt(lane->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
-    curl_multi_setopt(lane->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
+    lane_limit(lane, connections);
+}
+
+static void close_multi(struct lane *lane)
+{
+    CHECK(!lane_is_inside(lane) && lane->active == 0);
+    lane->closing = true;
+    lane->depth++;
+    curl_multi_cleanup(lane->multi);
+    lane->depth--;
+    lane->multi = NULL;
+    uv_timer_stop(&lane->timer);
+}
+
+void lane_init(struct lane *lane, struct lane_sockets *sockets, bool multiplex, long connections,
+               lane_done_fn *done, void *context)
+{
+    *lane =
+        (struct lane){.sockets = sockets, .done = done, .context = context, .multiplex = multiplex};
+    uv_timer_init(sockets->loop, &lane->timer);
+    sockets->closing++;
+    lane->timer.data = lane;
+    open_multi(lane, connections);
+}
+
+void lane_renew(struct lane *lane, long connections)
+{
+    close_multi(lane);
+    lane->closing = false;
+    memset(lane->calls, 0, sizeof(lane->calls));
+    open_multi(lane, connections);
+}
+
+uint16_t lane_count_call(struct lane *lane, int local_port)
+{
+    return ++lane->calls[(unsigned)local_port % LANE_PORTS];
 }
 
 bool lane_is_inside(const struct lane *lane)
@@ -223,12 +259,6 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void lane_close(struct lane *lane)
 {
-    CHECK(!lane_is_inside(lane) && lane->active == 0);
-    lane->closing = true;
-    lane->depth++;
-    curl_multi_cleanup(lane->multi);
-    lane->depth--;
-    lane->multi = NULL;
-    uv_timer_stop(&lane->timer);
+    close_multi(lane);
     uv_close((uv_handle_t *)&lane->timer, on_timer_closed);
 }

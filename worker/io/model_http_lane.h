@@ -16,6 +16,8 @@
 
 struct lane_socket;
 
+#define LANE_PORTS 1024
+
 // All sockets of one loop, by number: a number is watched by one handle only.
 struct lane_sockets {
     uv_loop_t *loop;
@@ -38,6 +40,8 @@ struct lane {
     int64_t open;   // connections
     int64_t opened; // connections ever
     bool closing;
+    bool multiplex;
+    uint16_t calls[LANE_PORTS]; // sent, by the connection's local port; ports may share a count
 };
 
 // `multiplex`: HTTP/2 may carry many transfers in a connection. `connections` is the most at once.
@@ -49,6 +53,12 @@ bool lane_add(struct lane *lane, CURL *easy);
 void lane_remove(struct lane *lane, CURL *easy);
 // How many connections are kept at most, those in use included.
 void lane_keep(struct lane *lane, long connections);
+// The most connections at once from now on.
+void lane_limit(struct lane *lane, long connections);
+// Counts a call on the connection with this port of ours; returns its calls so far, or more.
+uint16_t lane_count_call(struct lane *lane, int local_port);
+// Closes its connections, and it begins anew; no transfer may be left.
+void lane_renew(struct lane *lane, long connections);
 // Closes connections and handles; no transfer may be left. The timer's close callback counts in
 // sockets->closing.
 void lane_close(struct lane *lane);

@@ -26,13 +26,19 @@ static void emit(struct transfer *transfer, struct http_event event)
 
 // ---------------------------------------------------------------------------- libcurl's callbacks
 
-// The connection stands. The second time is libcurl's own resend, which may be paid twice.
+// The connection stands. The second time is libcurl's own resend, which may be paid twice. Where
+// the connection died, libcurl has left words by then; over HTTP/2 it has none for a stream that
+// was refused (RST_STREAM with REFUSED_STREAM, or above the last one of a GOAWAY), and says so
+// nowhere else. Such a request has reached nobody.
 static int on_ready(void *context, char *remote, char *local, int remote_port, int local_port)
 {
-    (void)remote, (void)local, (void)remote_port, (void)local_port;
+    (void)remote, (void)local, (void)remote_port;
     struct transfer *transfer = context;
+    if (transfer->sends == 1)
+        transfer->refused = transfer->http2 && !transfer->words[0];
     if (transfer->silent || ++transfer->sends > 1)
         return CURL_PREREQFUNC_ABORT;
+    transfer->local_port = local_port;
     transfer->on_sent(transfer);
     emit(transfer, (struct http_event){.kind = HTTP_SENT});
     return transfer->silent ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
@@ -258,10 +264,12 @@ void transfer_end(struct transfer *transfer, CURLcode result)
     }
     struct failure failure;
     const char *words = transfer->words[0] ? transfer->words : curl_easy_strerror(result);
-    if (transfer->sends > 1)
+    if (transfer->refused)
+        words = "the server turned the request away before it looked at it (HTTP/2)";
+    else if (transfer->sends > 1)
         words = "a kept connection was dead; the request was not sent again";
     failure_set(&failure, code_of(transfer, result), "%s", words);
-    failure.doubtful = transfer->sends > 0;
+    failure.doubtful = transfer->sends > 0 && !transfer->refused;
     transfer_fail(transfer, &failure);
 }
 

@@ -26,8 +26,11 @@ struct transfer {
     void (*on_sent)(struct transfer *transfer); // before HTTP_SENT
     CURL *easy;                                 // NULL while waiting
     size_t lane;
-    int sends;   // times that libcurl was about to send it
-    bool silent; // cancelled: no event any more
+    int sends;      // times that libcurl was about to send it
+    int local_port; // of the connection that it was sent on
+    bool http2;     // what the server was last seen to speak, when it was launched
+    bool refused;   // by HTTP/2 itself: nobody has looked at it
+    bool silent;    // cancelled: no event any more
     char words[CURL_ERROR_SIZE];
     struct buf line; // scratch for a header's name and value
 };
