@@ -3,6 +3,7 @@
 
 MODELSIM names the program; else the newest one under build/ is taken.
 """
+import csv
 import glob
 import http.client
 import json
@@ -557,6 +558,142 @@ def test_tokens_per_minute(sim):
         assert "tokens per min (TPM): Limit 6000" in error["message"]
     finally:
         sim.script(tpm=0)
+
+
+def test_input_and_output_tokens_apart(sim):
+    sim.script(itpm=6000, otpm=60000, burst_seconds=2)
+    try:
+        first = sim.chat()[0]
+        assert first.getheader("x-ratelimit-limit-input-tokens") == "6000"
+        assert first.getheader("x-ratelimit-limit-output-tokens") == "60000"
+        assert first.getheader("x-ratelimit-limit-requests") is None
+        error = error_of(sim.chat(), 429)
+        assert error["type"] == "tokens" and "input tokens per min (ITPM): Limit 6000" in error["message"]
+    finally:
+        sim.script(itpm=0, otpm=0)
+
+
+def test_limits_change_while_it_runs(sim):
+    sim.script(rpm=600, burst_seconds=1)
+    try:
+        assert sim.chat()[0].getheader("x-ratelimit-remaining-requests") == "9"
+        sim.script(rpm=60)
+        answer = sim.chat()[0]
+        assert (answer.status, answer.getheader("x-ratelimit-limit-requests"),
+                answer.getheader("x-ratelimit-remaining-requests")) == (200, "60", "0")
+        assert sim.chat()[0].status == 429
+    finally:
+        sim.script(rpm=0)
+
+
+def test_three_kinds_of_headers(sim):
+    sim.script(rpm=600, burst_seconds=1, headers="minute")
+    try:
+        left = [sim.chat()[0].getheader("x-ratelimit-remaining-requests") for _ in range(3)]
+        assert left == ["599", "598", "597"]
+        sim.script(headers="none")
+        answer = sim.chat()[0]
+        assert answer.status == 200 and not [name for name, _ in answer.getheaders() if "ratelimit" in name.lower()]
+        assert sim.call("POST", "/sim/script", {"headers": "some"})[0].status == 400
+    finally:
+        sim.script(rpm=0, headers="bucket")
+
+
+def test_somebody_else_uses_the_key(sim):
+    """The bucket has 100 a second; somebody else asks for 90 % of that, and is refused where we were first."""
+    sim.script(rpm=6000, burst_seconds=1, foreign_percent=90)
+    try:
+        for _ in range(3):
+            time.sleep(0.4)
+            while sim.chat()[0].status == 200:
+                pass
+        stats = sim.stats()
+        calls = sim.bill()["calls"]
+        ours = sum(call["outcome"] == "answered" for call in calls)
+        seconds = (calls[-1]["at_ms"] - calls[0]["at_ms"]) / 1000
+        theirs = stats["foreign_calls"] - stats["foreign_refused"]
+        # Together never over what the bucket held and what came since, whoever was faster.
+        assert ours + theirs <= 100 + 100 * (seconds + 0.1) + 1
+        assert 0.5 * 90 * seconds < stats["foreign_calls"] < 1.7 * 90 * seconds + 5
+    finally:
+        sim.script(rpm=0, foreign_percent=0)
+
+
+def test_a_rise_gets_more_for_a_while(sim):
+    """2 at once and 1 a second; a rise gets half as much again for 2 s, and one call at once."""
+    sim.script(rpm=60, burst_seconds=2, surge_percent=50, surge_seconds=2)
+    try:
+        assert [sim.chat()[0].status for _ in range(4)] == [200, 200, 200, 429]
+        assert sim.stats()["surge_calls"] == 1
+        time.sleep(2.1)
+        # The bucket has two again, but was never full with the allowance used: no more beyond it.
+        statuses = [sim.chat()[0].status for _ in range(4)]
+        assert statuses[:2] == [200, 200] and 429 in statuses
+        sim.reset()
+        assert [sim.chat()[0].status for _ in range(4)] == [200, 200, 200, 429]
+    finally:
+        sim.script(rpm=0, surge_percent=0, surge_seconds=3)
+
+
+def test_a_key_closes_for_a_while():
+    sim = Simulator("--key", "sk-one", "--key", "sk-two")
+
+    def ask(key):
+        return sim.chat(headers={"authorization": f"Bearer {key}"})[0]
+
+    sim.script(close="sk-one:1.5s")
+    refused = ask("sk-one")
+    assert refused.status == 429 and refused.getheader("retry-after") == "2"
+    assert 0 < int(refused.getheader("retry-after-ms")) <= 1500
+    entry = sim.bill()["calls"][-1]
+    assert (entry["outcome"], entry["fault"], entry["billed"], entry["key"]) == ("throttled", "closed", False, 0)
+    assert ask("sk-two").status == 200 and sim.bill()["calls"][-1]["key"] == 1
+    time.sleep(1.6)
+    assert ask("sk-one").status == 200
+    sim.script(close=["*:1m"])
+    assert [ask("sk-one").status, ask("sk-two").status] == [429, 429]
+    sim.reset()
+    assert ask("sk-one").status == 200
+    assert sim.call("POST", "/sim/script", {"close": "sk-one"})[0].status == 400
+    sim.stop()
+
+
+def test_beginnings_of_prompts_are_cached(sim):
+    sim.script(prefix_cache="1m", prefix_tokens=64)
+    system = "Summarise what stands between the fences. " * 20
+    try:
+        first = sim.answer(TEXT, system=system)["usage"]
+        second = sim.answer(TEXT + " More.", system=system)["usage"]
+        other = sim.answer(TEXT, system="Something else. " + system)["usage"]
+        another_model = sim.answer(TEXT, system=system, model="claude-opus-4.8")["usage"]
+        assert first["prompt_tokens_details"]["cached_tokens"] == 0
+        assert 200 < second["prompt_tokens_details"]["cached_tokens"] < second["prompt_tokens"]
+        assert other["prompt_tokens_details"]["cached_tokens"] == 0
+        assert another_model["prompt_tokens_details"]["cached_tokens"] == 0
+        entry = sim.bill()["calls"][1]
+        assert entry["cached_tokens"] == second["prompt_tokens_details"]["cached_tokens"]
+        plain = entry["prompt_tokens"] - entry["cached_tokens"]
+        owed = (plain * 250000 + entry["cached_tokens"] * 60000 + entry["completion_tokens"] * 1000000) / 10**12
+        assert abs(float(entry["cost_usd"]) - owed) < 1e-12
+        sim.script(prefix_tokens=100000)
+        assert sim.answer(TEXT, system=system)["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+    finally:
+        sim.script(prefix_cache=0, prefix_tokens=1024)
+
+
+def test_usage_export(sim):
+    sim.chat(headers={"x-client-request-id": "one,two"})
+    sim.chat("[[sim:http_503*1]]")
+    rows = [json.loads(line) for line in sim.call("GET", "/sim/usage")[1].splitlines()]
+    calls = [call for call in sim.bill()["calls"] if call["billed"]]
+    assert [row["request_id"] for row in rows] == [call["request_id"] for call in calls] and len(rows) == 1
+    assert rows[0]["client_request_id"] == "one,two"
+    assert rows[0]["input_tokens"] == calls[0]["prompt_tokens"]
+    assert rows[0]["output_tokens"] == calls[0]["completion_tokens"]
+    assert rows[0]["cost_usd"] == calls[0]["cost_usd"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", rows[0]["created_at"])
+    lines = list(csv.DictReader(sim.call("GET", "/sim/usage?format=csv")[1].decode().splitlines()))
+    assert lines == [{name: str(value) for name, value in row.items()} for row in rows]
 
 
 # --- connections

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *outcome_name(enum outcome outcome)
 {
@@ -117,6 +118,8 @@ static void write_entry(struct buf *out, const struct bill_entry *entry)
     write_text(out, "model", entry->model);
     write_text(out, "fault", entry->fault);
     write_text(out, "outcome", outcome_name((enum outcome)entry->outcome));
+    buf_add_format(out, "\"request_id\":\"req_sim_%" PRIu64 "\",\"key\":%" PRIu32 ",",
+                   entry->number, entry->key);
     buf_add_format(out, "\"status\":%u,\"billed\":%s,\"delivered\":%s,\"at_ms\":%" PRIu64 ",",
                    entry->status, entry->billed ? "true" : "false",
                    entry->delivered ? "true" : "false", entry->at_ms);
@@ -148,6 +151,75 @@ void bill_write(const struct bill *bill, bool with_calls, struct buf *out)
         buf_add_text(out, "]");
     }
     buf_add_text(out, "}\n");
+}
+
+static void write_usage_time(struct buf *out, uint64_t at_ms)
+{
+    char text[32];
+    struct tm utc;
+    time_t at = (time_t)(at_ms / 1000);
+    gmtime_r(&at, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    buf_add_format(out, "%s.%03uZ", text, (unsigned)(at_ms % 1000));
+}
+
+// input, cached and output tokens, and the price
+static void write_usage_numbers(struct buf *out, const struct bill_entry *entry, bool csv)
+{
+    const struct usage *usage = &entry->usage;
+    uint64_t written = usage->visible_tokens + usage->reasoning_tokens;
+    char cost[MONEY_TEXT_BYTES];
+    money_format(entry->picousd, cost);
+    if (csv)
+        buf_add_format(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s\n", usage->prompt_tokens,
+                       usage->cached_tokens, written, cost);
+    else
+        buf_add_format(out,
+                       "\"input_tokens\":%" PRIu64 ",\"cached_input_tokens\":%" PRIu64
+                       ",\"output_tokens\":%" PRIu64 ",\"cost_usd\":\"%s\"}\n",
+                       usage->prompt_tokens, usage->cached_tokens, written, cost);
+}
+
+static void write_usage_json(struct buf *out, const struct bill_entry *entry)
+{
+    buf_add_format(out, "{\"request_id\":\"req_sim_%" PRIu64 "\",", entry->number);
+    write_text(out, "client_request_id", entry->client_request_id);
+    buf_add_text(out, "\"created_at\":\"");
+    write_usage_time(out, entry->at_ms);
+    buf_add_text(out, "\",");
+    write_text(out, "model", entry->model);
+    write_usage_numbers(out, entry, false);
+}
+
+static void write_csv_text(struct buf *out, const char *text)
+{
+    buf_add_text(out, "\"");
+    for (; text && *text; text++) {
+        buf_add(out, text, 1);
+        if (*text == '"')
+            buf_add(out, text, 1);
+    }
+    buf_add_text(out, "\",");
+}
+
+static void write_usage_csv(struct buf *out, const struct bill_entry *entry)
+{
+    buf_add_format(out, "req_sim_%" PRIu64 ",", entry->number);
+    write_csv_text(out, entry->client_request_id);
+    write_usage_time(out, entry->at_ms);
+    buf_add_text(out, ",");
+    write_csv_text(out, entry->model);
+    write_usage_numbers(out, entry, true);
+}
+
+void bill_write_usage(const struct bill *bill, bool csv, struct buf *out)
+{
+    if (csv)
+        buf_add_text(out, "request_id,client_request_id,created_at,model,input_tokens,"
+                          "cached_input_tokens,output_tokens,cost_usd\n");
+    for (size_t i = 0; i < bill->count; i++)
+        if (bill->entries[i].billed)
+            (csv ? write_usage_csv : write_usage_json)(out, &bill->entries[i]);
 }
 
 void bill_reset(struct bill *bill)

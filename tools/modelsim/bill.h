@@ -28,7 +28,9 @@ struct bill_entry {
     const char *fault; // static, NULL for none
     struct usage usage;
     uint64_t picousd;
-    uint64_t at_ms; // Unix time
+    uint64_t at_ms;  // Unix time
+    uint64_t number; // of the request: x-request-id is req_sim_<number>
+    uint32_t key;    // which, from 0
     uint16_t status;
     uint8_t outcome; // enum outcome
     uint8_t after;   // the outcome when the reply has been written to its end
@@ -61,6 +63,10 @@ void bill_settle(struct bill *bill, reply_call call, bool complete);
 
 // Appends the bill as JSON.
 void bill_write(const struct bill *bill, bool with_calls, struct buf *out);
+
+// Appends what a provider lets its customers export: a JSON object a line, or CSV, for each call
+// that is owed. Who left before the end finds its calls there, too.
+void bill_write_usage(const struct bill *bill, bool csv, struct buf *out);
 
 void bill_reset(struct bill *bill);
 void bill_free(struct bill *bill);

@@ -19,7 +19,6 @@ struct exchange {
     const struct model *model;
     const struct fault *fault; // never NULL
     size_t key;
-    bool has_limits;
     struct limit_rule rule;
     struct limit_state limit_state;
     struct usage usage;
@@ -33,6 +32,15 @@ struct refusal {
 };
 
 static const struct fault healthy = {.name = "none"};
+static const struct fault closed = {.name = "closed"};
+
+// Each key and model has its own limits and its own cache.
+static size_t slot_of(const struct exchange *x)
+{
+    const struct settings *settings = &x->sim->settings;
+    size_t keys = settings->key_count ? settings->key_count : 1;
+    return (size_t)(x->model - settings->models) * keys + x->key;
+}
 
 static void exchange_head(const struct exchange *x, unsigned status, struct head *out)
 {
@@ -55,6 +63,8 @@ static void bill(struct exchange *x, unsigned status, enum outcome now, enum out
         .usage = paid ? x->usage : (struct usage){0},
         .picousd = paid ? money_of_call(&x->model->price, &x->usage) : 0,
         .at_ms = sim_wall_ms(),
+        .number = x->sim->requests,
+        .key = (uint32_t)x->key,
         .status = (uint16_t)status,
         .outcome = (uint8_t)now,
         .after = (uint8_t)after,
@@ -245,48 +255,85 @@ static void add_retry_headers(uint64_t wait_ms, struct buf *out)
                    (wait_ms + 999) / 1000, wait_ms);
 }
 
-static bool refuse_by_limit(struct exchange *x, uint64_t tokens)
+static bool refuse_by_limit(struct exchange *x, uint64_t wanted)
 {
-    bool short_of_tokens = x->limit_state.tokens_short;
-    uint64_t limit = short_of_tokens ? x->rule.tpm : x->rule.rpm;
+    static const char *const names[LIMIT_KINDS] = {"requests per min (RPM)", "tokens per min (TPM)",
+                                                   "input tokens per min (ITPM)",
+                                                   "output tokens per min (OTPM)"};
+    enum limit_kind kind = x->limit_state.short_of;
     struct buf message = {0};
     buf_add_format(&message,
                    "Rate limit reached for %s on %s: Limit %" PRIu64 ", Requested %" PRIu64
                    ". Please try again in ",
-                   x->model->name,
-                   short_of_tokens ? "tokens per min (TPM)" : "requests per min (RPM)", limit,
-                   short_of_tokens ? tokens : 1);
+                   x->model->name, names[kind], x->rule.per_minute[kind], wanted);
     duration_write(x->limit_state.wait_ms, &message);
     buf_add_text(&message, ".");
     add_retry_headers(x->limit_state.wait_ms, &x->sim->headers);
     refuse(x, &(struct refusal){.status = 429,
-                                .type = short_of_tokens ? "tokens" : "requests",
+                                .type = kind == LIMIT_REQUESTS ? "requests" : "tokens",
                                 .code = "\"rate_limit_exceeded\"",
                                 .message = message.data});
     buf_free(&message);
     return false;
 }
 
+// A key that was closed for a while says so, and when it opens.
+static bool check_open(struct exchange *x)
+{
+    const struct sim *sim = x->sim;
+    uint64_t now_ms = uv_now(&sim->loop);
+    if (x->key >= sim->closed_count || now_ms >= sim->closed_until_ms[x->key])
+        return true;
+    x->fault = &closed;
+    add_retry_headers(sim->closed_until_ms[x->key] - now_ms, &x->sim->headers);
+    refuse(x, &(struct refusal){.status = 429,
+                                .type = "requests",
+                                .code = "\"rate_limit_exceeded\"",
+                                .message = "This key is closed for a while."});
+    return false;
+}
+
+// All keys' limits, where the caller's key has none of its own.
+static struct limit_rule rule_of(const struct exchange *x)
+{
+    const struct settings *settings = &x->sim->settings;
+    struct limit_rule rule = settings->limits;
+    if (settings->key_count == 0)
+        return rule;
+    const struct api_key *key = &settings->keys[x->key];
+    for (size_t k = 0; k < LIMIT_KINDS; k++)
+        if (key->per_minute[k] > 0)
+            rule.per_minute[k] = key->per_minute[k];
+    if (key->foreign_percent > 0)
+        rule.foreign_percent = key->foreign_percent;
+    return rule;
+}
+
+static bool has_limits(const struct limit_rule *rule)
+{
+    for (size_t k = 0; k < LIMIT_KINDS; k++)
+        if (rule->per_minute[k] > 0)
+            return true;
+    return false;
+}
+
 static bool check_limits(struct exchange *x)
 {
     struct sim *sim = x->sim;
-    const struct settings *s = &sim->settings;
-    x->rule = (struct limit_rule){s->rpm, s->tpm, s->burst_ms, s->count_refused};
-    if (s->key_count > 0 && s->keys[x->key].rpm > 0)
-        x->rule.rpm = s->keys[x->key].rpm;
-    if (s->key_count > 0 && s->keys[x->key].tpm > 0)
-        x->rule.tpm = s->keys[x->key].tpm;
-    if (x->rule.rpm == 0 && x->rule.tpm == 0)
+    x->rule = rule_of(x);
+    if (!has_limits(&x->rule))
         return true;
     uint64_t asked =
         sim->request.has_limit ? sim->request.limit_tokens : x->model->max_output_tokens;
     uint64_t written = x->usage.visible_tokens + x->usage.reasoning_tokens;
-    uint64_t tokens = x->usage.prompt_tokens + (s->tpm_asked ? asked : written);
-    size_t keys = s->key_count ? s->key_count : 1;
-    size_t slot = (size_t)(x->model - s->models) * keys + x->key;
-    limits_take(&sim->limits, slot, &x->rule, tokens, uv_now(&sim->loop), &x->limit_state);
+    written = sim->settings.tpm_asked ? asked : written;
+    uint64_t want[LIMIT_KINDS] = {[LIMIT_REQUESTS] = 1,
+                                  [LIMIT_TOKENS] = x->usage.prompt_tokens + written,
+                                  [LIMIT_INPUT] = x->usage.prompt_tokens,
+                                  [LIMIT_OUTPUT] = written};
+    limits_take(&sim->limits, slot_of(x), &x->rule, want, uv_now(&sim->loop), &x->limit_state);
     limits_headers(&x->rule, &x->limit_state, &sim->headers);
-    return x->limit_state.allowed || refuse_by_limit(x, tokens);
+    return x->limit_state.allowed || refuse_by_limit(x, want[x->limit_state.short_of]);
 }
 
 // --- the answer
@@ -422,6 +469,25 @@ static bool read_request(struct exchange *x)
     return true;
 }
 
+// What the prompt shares with an earlier one costs less. Only answered prompts are kept.
+static void count_cached(struct exchange *x)
+{
+    struct sim *sim = x->sim;
+    const struct settings *settings = &sim->settings;
+    const struct buf *system = &sim->request.system, *user = &sim->request.user;
+    if (settings->prefix_ms == 0)
+        return;
+    size_t seen = prefix_seen(&sim->prefixes, slot_of(x), system, user, settings->prefix_ms,
+                              uv_now(&sim->loop));
+    size_t of_system = seen < system->len ? seen : system->len;
+    uint64_t quarters = tokens_quarters(system->data, of_system);
+    if (seen > of_system)
+        quarters += tokens_quarters(user->data, seen - of_system);
+    uint64_t tokens = tokens_from_quarters(quarters, x->model->factor_milli);
+    if (tokens >= settings->prefix_tokens && tokens > x->usage.cached_tokens)
+        x->usage.cached_tokens = tokens;
+}
+
 static bool check_reasoning(struct exchange *x)
 {
     if (!x->sim->request.reasoning_conflict)
@@ -452,14 +518,19 @@ void chat_answer(struct sim *sim, const struct http_request *request, struct rep
     sim->completions++;
     if (!chat_admit(sim, request, reply, &x.key) || !read_request(&x) || !check_reasoning(&x))
         return;
+    if (!check_open(&x))
+        return;
     x.fault = choose_fault(&x);
     if (refuse_by_fault(&x) || !check_sizes(&x))
         return;
     write_content(&x);
     if (!check_limits(&x))
         return;
+    count_cached(&x);
     bill(&x, 200, OUTCOME_PENDING, outcome_after(&x));
     sim->by_status[2]++;
     sim->in_flight += reply->call != 0;
+    if (sim->in_flight > sim->in_flight_most)
+        sim->in_flight_most = sim->in_flight;
     send_answer(&x);
 }

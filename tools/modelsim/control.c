@@ -38,6 +38,12 @@ static void write_stats(const struct sim *sim, struct buf *out)
                    "{\"requests\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"in_flight\":%" PRIu64
                    ",\"connections\":%" PRIu64,
                    sim->requests, sim->completions, sim->in_flight, sim->server.connections);
+    buf_add_format(out,
+                   ",\"in_flight_most\":%" PRIu64 ",\"foreign_calls\":%" PRIu64
+                   ",\"foreign_refused\":%" PRIu64 ",\"surge_calls\":%" PRIu64
+                   ",\"now_ms\":%" PRIu64,
+                   sim->in_flight_most, sim->limits.foreign_calls, sim->limits.foreign_refused,
+                   sim->limits.surge_calls, sim_wall_ms());
     for (unsigned i = 2; i < 6; i++)
         buf_add_format(out, ",\"answers_%uxx\":%" PRIu64, i, sim->by_status[i]);
     buf_add_text(out, "}\n");
@@ -53,6 +59,7 @@ static bool script(struct sim *sim, const struct http_request *request, struct b
         sim->next_fault = 0;
     if (json_object_get(root, "seed"))
         sim->random = sim->settings.seed;
+    sim_close_keys(sim);
     json_decref(root);
     if (good) {
         buf_add_text(out, "{\"ok\":true}\n");
@@ -72,6 +79,10 @@ static unsigned answer_sim(struct sim *sim, const struct http_request *request, 
         bill_write(&sim->bill, strstr(request->query, "calls=1") != NULL, out);
         return 200;
     }
+    if (strcmp(name, "usage") == 0 && !post) {
+        bill_write_usage(&sim->bill, strstr(request->query, "format=csv") != NULL, out);
+        return 200;
+    }
     if (strcmp(name, "stats") == 0 && !post) {
         write_stats(sim, out);
         return 200;
@@ -83,8 +94,8 @@ static unsigned answer_sim(struct sim *sim, const struct http_request *request, 
     }
     if (strcmp(name, "script") == 0 && post)
         return script(sim, request, out) ? 200 : 400;
-    buf_add_text(out, "{\"error\":\"GET /sim/bill, GET /sim/stats, POST /sim/script, POST "
-                      "/sim/reset\"}\n");
+    buf_add_text(out, "{\"error\":\"GET /sim/bill, GET /sim/usage, GET /sim/stats, POST "
+                      "/sim/script, POST /sim/reset\"}\n");
     return 404;
 }
 

@@ -3,6 +3,13 @@
 // which holds some seconds' worth and fills evenly. A call that wants more than a bucket can hold
 // passes when the bucket is full, and leaves it in debt. Integers throughout: a unit is kept as
 // 60,000 parts, of which `per_minute` come in each millisecond.
+//
+// Somebody else may use the same key: that load comes by chance (Poisson), asks the same buckets
+// and is refused by them like any other.
+//
+// A provider may let a rise pass (`surge`): beyond the buckets, so many percent of the limit more
+// are given, for so many milliseconds from the first call that needed it; then it refuses. The
+// allowance is there again when the buckets have been full.
 #ifndef MODELSIM_LIMITS_H
 #define MODELSIM_LIMITS_H
 
@@ -10,42 +17,48 @@
 
 #include <stdbool.h>
 
-struct bucket {
-    int64_t level; // parts; below zero is debt
-    uint64_t at_ms;
-    bool begun;
-};
+enum limit_kind { LIMIT_REQUESTS, LIMIT_TOKENS, LIMIT_INPUT, LIMIT_OUTPUT, LIMIT_KINDS };
 
-struct limit_pair {
-    struct bucket requests, tokens;
-};
-
-struct limits {
-    struct limit_pair *pairs; // one for each slot (key and model)
-    size_t count;
+enum limit_headers {
+    HEADERS_BUCKET, // what is left is what the bucket holds now
+    HEADERS_MINUTE, // what is left is the limit less what the last 60 seconds took
+    HEADERS_NONE,
 };
 
 struct limit_rule {
-    uint64_t rpm, tpm;  // 0 is no limit
-    uint64_t burst_ms;  // what a bucket holds
-    bool count_refused; // a refused request uses up a request all the same
+    uint64_t per_minute[LIMIT_KINDS]; // 0 is no limit
+    uint64_t burst_ms;                // what a bucket holds
+    uint64_t surge_percent, surge_ms;
+    uint64_t foreign_percent; // of the limits, that somebody else asks for
+    bool count_refused;       // a refused request uses up a request all the same
+    enum limit_headers headers;
 };
 
 struct limit_state { // after a decision
     bool allowed;
-    bool tokens_short; // which of the two refused
-    uint64_t wait_ms;  // until it would have been allowed
-    int64_t left_requests, left_tokens;
-    uint64_t full_requests_ms, full_tokens_ms;
+    enum limit_kind short_of; // which refused
+    uint64_t wait_ms;         // until it would have been allowed
+    int64_t left[LIMIT_KINDS];
+    uint64_t full_ms[LIMIT_KINDS];
 };
 
-// Takes one request and `tokens` tokens from a slot's buckets, or nothing.
-void limits_take(struct limits *limits, size_t slot, const struct limit_rule *rule, uint64_t tokens,
-                 uint64_t now_ms, struct limit_state *out_state);
+struct limits {
+    struct limit_slot *slots; // one for each key and model
+    size_t count;
+    uint64_t foreign_calls, foreign_refused;
+    uint64_t surge_calls; // that only the allowance let pass
+};
+
+// Takes `want` from a slot's buckets, or nothing.
+void limits_take(struct limits *limits, size_t slot, const struct limit_rule *rule,
+                 const uint64_t want[LIMIT_KINDS], uint64_t now_ms, struct limit_state *out_state);
 
 // Appends the x-ratelimit-* header lines; none where there is no limit.
 void limits_headers(const struct limit_rule *rule, const struct limit_state *state,
                     struct buf *out);
+
+// "requests", "tokens", "input-tokens", "output-tokens"
+const char *limit_kind_name(enum limit_kind kind);
 
 // A time as Go writes durations: 420ms, 1.5s, 6m0s.
 void duration_write(uint64_t ms, struct buf *out);

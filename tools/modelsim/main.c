@@ -32,13 +32,41 @@ void sim_reset(struct sim *sim)
 {
     bill_reset(&sim->bill);
     limits_reset(&sim->limits);
+    prefix_free(&sim->prefixes);
+    sim->closed_count = 0;
     attempts_free(&sim->attempts);
     sim->random = sim->settings.seed;
     sim->settings.next_count = 0;
     sim->next_fault = 0;
     sim->requests = 0;
     sim->completions = 0;
+    sim->in_flight_most = sim->in_flight;
     memset(sim->by_status, 0, sizeof sim->by_status);
+}
+
+static void close_key(struct sim *sim, size_t key, uint64_t until_ms)
+{
+    if (key >= sim->closed_count) {
+        sim->closed_until_ms =
+            must_realloc(sim->closed_until_ms, (key + 1) * sizeof *sim->closed_until_ms);
+        while (sim->closed_count <= key)
+            sim->closed_until_ms[sim->closed_count++] = 0;
+    }
+    sim->closed_until_ms[key] = until_ms;
+}
+
+void sim_close_keys(struct sim *sim)
+{
+    const struct settings *settings = &sim->settings;
+    size_t keys = settings->key_count ? settings->key_count : 1;
+    uv_update_time(&sim->loop);
+    for (size_t i = 0; i < settings->closure_count; i++)
+        for (size_t key = 0; key < keys; key++)
+            if (strcmp(settings->closures[i].key, "*") == 0 ||
+                (settings->key_count > 0 &&
+                 strcmp(settings->closures[i].key, settings->keys[key].text) == 0))
+                close_key(sim, key, uv_now(&sim->loop) + settings->closures[i].ms);
+    settings_drop_closures(&sim->settings);
 }
 
 static void on_request(void *context, const struct http_request *request, struct reply *reply)
@@ -78,8 +106,8 @@ static void print_help(void)
     buf_add_text(&text,
                  "  --list-faults              what can be made to go wrong\n"
                  "  --version, --help\n\n"
-                 "GET /sim/bill[?calls=1], GET /sim/stats, POST /sim/reset, POST /sim/script "
-                 "{option: value}\n");
+                 "GET /sim/bill[?calls=1], GET /sim/usage[?format=csv], GET /sim/stats, POST "
+                 "/sim/reset, POST /sim/script {option: value}\n");
     fputs(text.data, stdout);
     buf_free(&text);
 }
@@ -195,6 +223,8 @@ static void sim_free(struct sim *sim)
 {
     bill_free(&sim->bill);
     limits_reset(&sim->limits);
+    prefix_free(&sim->prefixes);
+    free(sim->closed_until_ms);
     attempts_free(&sim->attempts);
     request_free(&sim->request);
     answer_scratch_free(&sim->answer);
@@ -225,6 +255,7 @@ int main(int argc, char **argv)
         good = false;
     }
     sim.random = sim.settings.seed;
+    sim_close_keys(&sim);
     sim.bill.most_entries = sim.settings.bill_calls;
     int code = good ? serve(&sim, &address) : EXIT_USAGE;
     sim_free(&sim);

@@ -90,17 +90,19 @@ static bool read_range(const char *text, struct range_ms *out)
 
 static bool set_key_field(struct api_key *key, const char *name, const char *value)
 {
-    if (strcmp(name, "rpm") == 0)
-        return decimal_parse(value, 0, &key->rpm);
-    if (strcmp(name, "tpm") == 0)
-        return decimal_parse(value, 0, &key->tpm);
+    static const char *const limits[LIMIT_KINDS] = {"rpm", "tpm", "itpm", "otpm"};
+    for (size_t k = 0; k < LIMIT_KINDS; k++)
+        if (strcmp(name, limits[k]) == 0)
+            return decimal_parse(value, 0, &key->per_minute[k]);
+    if (strcmp(name, "foreign") == 0)
+        return decimal_parse(value, 0, &key->foreign_percent);
     if (strcmp(name, "fault") != 0)
         return false;
     key->fault = fault_find(value, strlen(value));
     return key->fault != NULL;
 }
 
-// Fields after the key: "rpm=…,tpm=…,fault=…".
+// Fields after the key: "rpm=…,tpm=…,itpm=…,otpm=…,foreign=…,fault=…".
 static bool set_key_fields(struct api_key *key, char *fields, char why[WHY_BYTES])
 {
     char *rest = fields;
@@ -178,6 +180,43 @@ static void clear_next(struct settings *settings)
     settings->next_count = 0;
 }
 
+// "sk-one:30s", "*:30s"
+static bool add_closure(struct settings *settings, const char *value, char why[WHY_BYTES])
+{
+    const char *colon = strrchr(value, ':');
+    uint64_t ms;
+    if (!colon || colon == value || !read_duration(colon + 1, "s", &ms))
+        return refuse(why, "a closure is KEY:TIME or *:TIME", value);
+    size_t bytes = (settings->closure_count + 1) * sizeof *settings->closures;
+    settings->closures = must_realloc(settings->closures, bytes);
+    char *key = must_copy(value, (size_t)(colon - value));
+    settings->closures[settings->closure_count++] = (struct closure){key, ms};
+    return true;
+}
+
+void settings_drop_closures(struct settings *settings)
+{
+    for (size_t i = 0; i < settings->closure_count; i++)
+        free(settings->closures[i].key);
+    settings->closure_count = 0;
+}
+
+static bool set_headers(struct settings *settings, const char *value, char why[WHY_BYTES])
+{
+    static const char *const names[] = {"bucket", "minute", "none"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(value, names[i]) == 0) {
+            settings->limits.headers = (enum limit_headers)i;
+            return true;
+        }
+    return refuse(why, "headers are bucket, minute or none", value);
+}
+
+static void clear_nothing(struct settings *settings)
+{
+    (void)settings;
+}
+
 // --- models
 
 static bool set_model_field(struct model *model, const char *name, const char *value)
@@ -247,11 +286,6 @@ static bool add_model(struct settings *settings, const char *value, char why[WHY
     return good;
 }
 
-static void clear_models(struct settings *settings)
-{
-    (void)settings; // models are changed and added, never taken away
-}
-
 // --- the table
 
 #define AT(field) offsetof(struct settings, field)
@@ -261,10 +295,10 @@ static const struct option options[] = {
     {"model", "NAME:FIELDS", KIND_LIST, 0,
      "adds or changes a model: context=N,max_output=N,in=USD,cached=USD,out=USD (for 1,000 "
      "tokens),factor=1.1",
-     add_model, clear_models},
+     add_model, clear_nothing}, // models are changed and added, never taken away
     {"key", "KEY:FIELDS", KIND_LIST, 0,
      "an accepted API key; without any, every caller is welcome. Its own limits and the fault of "
-     "each of its answers: rpm=N,tpm=N,fault=NAME",
+     "each of its answers: rpm=N,tpm=N,itpm=N,otpm=N,foreign=PERCENT,fault=NAME",
      add_key, clear_keys},
     {"latency", "TIME", KIND_RANGE, AT(latency), "before an answer: 200ms or 100-500ms", NULL,
      NULL},
@@ -276,16 +310,40 @@ static const struct option options[] = {
      NULL},
     {"canned", NULL, KIND_FLAG, AT(canned), "always the same answer, whatever the document says",
      NULL, NULL},
-    {"rpm", "N", KIND_COUNT, AT(rpm), "requests per minute, for each key and model", NULL, NULL},
-    {"tpm", "N", KIND_COUNT, AT(tpm), "tokens per minute, for each key and model", NULL, NULL},
-    {"burst-seconds", "N", KIND_SECONDS, AT(burst_ms),
+    {"rpm", "N", KIND_COUNT, AT(limits.per_minute[LIMIT_REQUESTS]),
+     "requests per minute, for each key and model", NULL, NULL},
+    {"tpm", "N", KIND_COUNT, AT(limits.per_minute[LIMIT_TOKENS]),
+     "tokens per minute, for each key and model", NULL, NULL},
+    {"itpm", "N", KIND_COUNT, AT(limits.per_minute[LIMIT_INPUT]), "input tokens alone", NULL, NULL},
+    {"otpm", "N", KIND_COUNT, AT(limits.per_minute[LIMIT_OUTPUT]), "output tokens alone", NULL,
+     NULL},
+    {"burst-seconds", "N", KIND_SECONDS, AT(limits.burst_ms),
      "how many seconds' worth may come at once (2)", NULL, NULL},
+    {"surge-percent", "N", KIND_COUNT, AT(limits.surge_percent),
+     "more than the limit that a rise gets (0)", NULL, NULL},
+    {"surge-seconds", "N", KIND_SECONDS, AT(limits.surge_ms), "for how long it gets that (3)", NULL,
+     NULL},
+    {"foreign-percent", "N", KIND_COUNT, AT(limits.foreign_percent),
+     "part of the limits that somebody else asks for, by chance (0)", NULL, NULL},
+    {"headers", "KIND", KIND_LIST, 0,
+     "what x-ratelimit-remaining-* says: bucket (what may come at once), minute (the limit less "
+     "the "
+     "last 60 s), none (no such headers)",
+     set_headers, clear_nothing},
+    {"close", "KEY:TIME", KIND_LIST, 0,
+     "the key, or *, answers 429 with Retry-After for so long, from now on", add_closure,
+     settings_drop_closures},
     {"tpm-asked", NULL, KIND_FLAG, AT(tpm_asked),
      "count max_tokens against --tpm, not what was written", NULL, NULL},
-    {"count-refused", NULL, KIND_FLAG, AT(count_refused), "a 429 uses up a request, too", NULL,
-     NULL},
+    {"count-refused", NULL, KIND_FLAG, AT(limits.count_refused), "a 429 uses up a request, too",
+     NULL, NULL},
     {"cached-percent", "N", KIND_COUNT, AT(cached_percent),
      "part of each prompt that counts as cached", NULL, NULL},
+    {"prefix-cache", "TIME", KIND_SECONDS, AT(prefix_ms),
+     "how long a prompt's beginning is kept: what a later one shares with it counts as cached",
+     NULL, NULL},
+    {"prefix-tokens", "N", KIND_COUNT, AT(prefix_tokens), "the least that is kept so (1024)", NULL,
+     NULL},
     {"reasoning-tokens", "N", KIND_COUNT, AT(reasoning_tokens), "of each answer", NULL, NULL},
     {"reasoning-beside", NULL, KIND_FLAG, AT(reasoning_beside),
      "report them beside completion_tokens (xAI), not inside", NULL, NULL},
@@ -450,8 +508,11 @@ void settings_init(struct settings *settings)
                                         "claude-opus-4.8:in=0.005,out=0.015",
                                         "gemini-3.5-flash:in=0.00035,out=0.0012"};
     char why[WHY_BYTES];
-    *settings =
-        (struct settings){.chunk_tokens = 16, .burst_ms = 2000, .seed = 1, .bill_calls = 1000000};
+    *settings = (struct settings){.chunk_tokens = 16,
+                                  .limits = {.burst_ms = 2000, .surge_ms = 3000},
+                                  .prefix_tokens = 1024,
+                                  .seed = 1,
+                                  .bill_calls = 1000000};
     set_text(&settings->listen, "127.0.0.1:0");
     for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++)
         add_model(settings, seeds[i], why);
@@ -484,5 +545,7 @@ void settings_free(struct settings *settings)
     free(settings->keys);
     free(settings->chances);
     free(settings->next);
+    settings_drop_closures(settings);
+    free(settings->closures);
     free(settings->listen);
 }

@@ -25,8 +25,15 @@ struct model {
 
 struct api_key {
     char *text;
-    uint64_t rpm, tpm;         // 0: those of all keys
-    const struct fault *fault; // of every answer to it; NULL: none
+    uint64_t per_minute[LIMIT_KINDS]; // 0: those of all keys
+    uint64_t foreign_percent;         // 0: that of all keys
+    const struct fault *fault;        // of every answer to it; NULL: none
+};
+
+// A key that is to refuse everything for a while, from now on.
+struct closure {
+    char *key; // "*": all of them
+    uint64_t ms;
 };
 
 struct fault_chance {
@@ -40,9 +47,10 @@ struct settings {
     uint64_t tokens_per_second;  // 0 is at once
     uint64_t chunk_tokens;       // of a stream
     bool canned;
-    uint64_t rpm, tpm, burst_ms;
-    bool count_refused, tpm_asked;
+    struct limit_rule limits;
+    bool tpm_asked;
     uint64_t cached_percent, reasoning_tokens;
+    uint64_t prefix_ms, prefix_tokens; // the cache of prompt beginnings: how long, from what size
     bool reasoning_beside;
     uint64_t seed, bill_calls;
     struct model *models;
@@ -53,6 +61,8 @@ struct settings {
     size_t chance_count;
     const struct fault **next; // faults of the coming answers, in turn
     size_t next_count;
+    struct closure *closures; // not begun yet
+    size_t closure_count;
     char *listen;
 };
 
@@ -71,6 +81,9 @@ bool settings_is_flag(const char *name);
 
 // Sets options from an object; list options are replaced. All that stands before a mistake is set.
 bool settings_script(struct settings *settings, const json_t *script, char why[WHY_BYTES]);
+
+// After the closures have begun.
+void settings_drop_closures(struct settings *settings);
 
 // The model of that name, or NULL.
 const struct model *settings_model(const struct settings *settings, const char *name);

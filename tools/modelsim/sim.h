@@ -8,6 +8,7 @@
 #include "faults.h"
 #include "http.h"
 #include "limits.h"
+#include "prefix.h"
 #include "request.h"
 #include "settings.h"
 #include "stream.h"
@@ -18,12 +19,16 @@ struct sim {
     struct settings settings;
     struct bill bill;
     struct limits limits;
+    struct prefix_cache prefixes;
+    uint64_t *closed_until_ms; // by key
+    size_t closed_count;
     struct attempts attempts;
     uint64_t random;      // state of the random source
     size_t next_fault;    // index into settings.next
     uint64_t requests;    // of any kind
     uint64_t completions; // requests to /v1/chat/completions
     uint64_t in_flight;   // replies of these under way
+    uint64_t in_flight_most;
     uint64_t by_status[6];
     // Memory used again from call to call.
     struct chat_request request;
@@ -41,6 +46,9 @@ bool chat_admit(struct sim *sim, const struct http_request *request, struct repl
 
 // /health, /v1/models and /sim/…; false for a path that is none of these.
 bool control_answer(struct sim *sim, const struct http_request *request, struct reply *reply);
+
+// Begins the closures that the settings ask for.
+void sim_close_keys(struct sim *sim);
 
 // Everything back to the beginning, the settings excepted.
 void sim_reset(struct sim *sim);

@@ -292,6 +292,11 @@ class ModelSim:
     def stats(self):
         return self._ask("stats")
 
+    def usage(self):
+        """The provider's usage export, as text: a JSON object a line."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/sim/usage", timeout=30 * PATIENCE) as answer:
+            return answer.read().decode()
+
     def script(self, **options):
         """Options at run time, as latency="2s", fault={"die_mid_body": 0.1}, next=["http_503"]."""
         return self._ask("script", options)
