@@ -40,7 +40,6 @@ static int refuse(const char *name)
         .run = run_##id,                                                                           \
     }
 
-LATER(estimate, "PATH…", "What a submission would cost and how long it would take");
 LATER(pause, "[JOB…]", "Hold jobs, a batch, a tenant, a model or a key back");
 LATER(resume, "[JOB…]", "Let go what was paused");
 LATER(quota, "[show|set …]", "Show or set the limits of models and keys");

@@ -31,7 +31,7 @@ void submit_problem(struct submit *submit, const char *path, const char *format,
     size_t name_len = shown.len;
     screen_add_line(&shown, buf_str(&words));
     screen_progress_end();
-    fprintf(stderr, "not submitted: %s\n", buf_str(&shown));
+    fprintf(stderr, "%s: %s\n", submit->take ? "left out" : "not submitted", buf_str(&shown));
     json_t *name = path ? json_stringn(buf_str(&shown), name_len - 2) : json_null();
     json_array_append_new(submit->problems, json_pack("{s:o, s:s}", "path", name, "error",
                                                       buf_str(&shown) + name_len));
@@ -46,7 +46,7 @@ static bool is_folder_or_lines(const char *name)
 }
 
 // The name of the first path, without what files have behind their dot.
-static void name_batch(struct submit *submit)
+void submit_name_batch(struct submit *submit)
 {
     const char *given = invocation_argument(submit->invocation, 0);
     if (submit->order.batch || strcmp(given, "-") == 0)
@@ -298,7 +298,7 @@ static int run(struct invocation *invocation)
     if (code == EXIT_DONE) {
         submit.config = invocation_config(invocation);
         ask_expect_many(invocation);
-        name_batch(&submit);
+        submit_name_batch(&submit);
         code = send_all(&submit);
     }
     submit_stage_free(submit.stage);

@@ -230,6 +230,10 @@ static void send(struct submit *submit, json_t *message, const struct job_spec *
     bool store = find_stored(submit, spec, place->document, &stored);
     submit->jobs++;
     submit->stored += store;
+    if (submit->take) {
+        submit->take(submit->take_context, spec, place);
+        return;
+    }
     if (submit->order.dry_run) {
         submit_show_job(submit, spec, name_of(place, spec));
         return;

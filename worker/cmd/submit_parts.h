@@ -39,6 +39,7 @@ struct submit_order {
     const char *tenant; // --tenant, or NULL
     char *batch;        // --batch, else made of the first path; NULL for standard input
     bool revise, open, store_all, wait, dry_run;
+    bool offline;        // PostgreSQL is not asked what is known of the batches
     bool failed_percent; // max_failed is a percentage
     int64_t max_failed;
     int64_t hold_back_bytes;
@@ -62,6 +63,11 @@ struct submit_batch {
 };
 
 struct submit_stage;
+struct submit_place;
+
+// Gets each job that would be sent, in place of PostgreSQL and Kafka (`estimate`).
+typedef void submit_take_fn(void *context, const struct job_spec *spec,
+                            const struct submit_place *place);
 
 struct submit {
     struct invocation *invocation;
@@ -85,6 +91,8 @@ struct submit {
     int64_t read, read_bytes; // of the files
     bool told_left_out;       // of OpenAI's lines
     bool stopped;             // nothing more can be sent: said on stderr
+    submit_take_fn *take;     // NULL: jobs are sent
+    void *take_context;
 };
 
 // Reads the options. 0, or an exit code after saying what is wrong.
@@ -95,6 +103,8 @@ void submit_order_deinit(struct submit_order *order);
 void submit_problem(struct submit *submit, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// The batch where none was named: of the first path.
+void submit_name_batch(struct submit *submit);
 // All paths of the command line; "-" is standard input.
 void submit_paths(struct submit *submit);
 // Job messages or OpenAI-batch lines.

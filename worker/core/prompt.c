@@ -309,7 +309,7 @@ static size_t prompt_bytes(const struct prompt *prompt)
 }
 
 // 3 tokens frame a request, 4 each message.
-static int64_t prompt_tokens(const struct prompt *prompt)
+int64_t prompt_tokens(const struct prompt *prompt)
 {
     int64_t tokens = 3 + tokens_estimate(prompt->schema_json, strlen(prompt->schema_json));
     for (size_t i = 0; i < prompt->count; i++)

@@ -73,6 +73,8 @@ bool prompt_version_is_current(const char *stored);
 // Fills `out`, which the caller clears with prompt_deinit.
 void prompt_build(struct prompt *out, const struct prompt_order *order);
 void prompt_deinit(struct prompt *prompt);
+// The plain estimate of its tokens: messages, schema and framing (core/tokens.h).
+int64_t prompt_tokens(const struct prompt *prompt);
 
 // The last answer of prompt_overhead_tokens, for the jobs behind it that ask the same of a model.
 struct prompt_overhead {

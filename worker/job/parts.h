@@ -48,6 +48,9 @@ void plan_deinit(struct plan *plan);
 // Makes plan `no` for the text: parts of at most `part_tokens` (0: as the context allows). Keeps
 // answers of equal range and model from the saved parts. False: job->failure says why not.
 bool plan_make(struct job *job, const struct config_model *model, int32_t no, int64_t part_tokens);
+// The calls of a stored plan, for the text whose hash is job->text_sha256, without their answers.
+// False: it is of another text, another program, or no model of the configuration.
+bool plan_read(struct job *job, const struct config_model *model, const struct plan_row *row);
 // The saved plan of the highest number, with its answers. False: there is none that can be used.
 bool plan_restore(struct job *job, const struct config *config);
 // The text that the call at the cursor is about: borrowed from the job, or built into `out`.

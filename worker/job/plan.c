@@ -252,6 +252,14 @@ static void place_saved_parts(struct job *job)
     advance(&job->plan);
 }
 
+bool plan_read(struct job *job, const struct config_model *model, const struct plan_row *row)
+{
+    job->plan = (struct plan){.no = row->plan_no, .model = model};
+    return model && prompt_version_is_current(row->prompt_version) &&
+           strcmp(row->text_sha256, job->text_sha256) == 0 &&
+           calls_from_json(&job->plan, row->calls_json, job->text_chars);
+}
+
 bool plan_restore(struct job *job, const struct config *config)
 {
     const struct saved_plan *last = NULL;
@@ -260,11 +268,13 @@ bool plan_restore(struct job *job, const struct config *config)
             last = &job->saved.plans[i];
     if (!last)
         return false;
-    job->plan = (struct plan){.no = last->plan_no, .model = model_by_name(config, last->model)};
-    bool usable = job->plan.model && prompt_version_is_current(last->prompt_version) &&
-                  strcmp(last->text_sha256, job->text_sha256) == 0 &&
-                  calls_from_json(&job->plan, last->calls_json, job->text_chars);
-    if (!usable) { // its number is taken: the next plan gets the one after it
+    struct plan_row row = {.plan_no = last->plan_no,
+                           .model = last->model,
+                           .prompt_version = last->prompt_version,
+                           .text_sha256 = last->text_sha256,
+                           .calls_json = last->calls_json};
+    if (!plan_read(job, model_by_name(config, last->model), &row)) {
+        // Its number is taken: the next plan gets the one after it.
         int32_t no = last->plan_no;
         plan_deinit(&job->plan);
         job->plan.no = no;

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`precis estimate` against what then happened: the shared contracts, submitted, run and paid for."""
+import json
+import shutil
+
+import pytest
+
+TEXT = "The supplier delivers 12 machines by 1 March 2027. The fee is 40,000 dollars, due on delivery. "
+
+
+def chosen(estimate):
+    models = [model for model in estimate["models"] if model["chosen"]]
+    assert len(models) == 1, models
+    return models[0]
+
+
+def contracts(data_dir, folder):
+    """Copies: the shared folder is read-only, and half of it is enough for a first look."""
+    shutil.copytree(data_dir / "contracts", folder, ignore=shutil.ignore_patterns("nasty", "*.json", "README.md"))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def spent(precis, batch):
+    row = precis.rows("""select sum(cost_usd) as cost, count(*) as calls, sum(input_tokens) as input,
+                         sum(output_tokens) as output,
+                         extract(epoch from max(started_at + duration_ms * interval '1 ms') - min(started_at)) as seconds
+                         from precis.costs where batch = %s""", batch)[0]
+    return {name: float(value) for name, value in row.items()}
+
+
+@pytest.mark.modelsim("--latency", "100-700ms", "--tokens-per-second", "200", "--rpm", "100", "--burst-seconds", "2")
+@pytest.mark.timeout(240)
+def test_the_run_costs_and_takes_what_was_estimated(precis, data_dir, tmp_path):
+    files = contracts(data_dir, tmp_path / "contracts")
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 100}}})
+    precis.start_worker()
+    unseen = chosen(precis.json("estimate", tmp_path / "contracts", "--batch", "all", "--model", "grok-4.3"))
+    # Ten documents first, so that it is known how the model counts and how fast it is.
+    precis.run("submit", *files[::6], "--batch", "first", "--wait", "--max-failed", "100%", timeout=120)
+    before = precis.json("estimate", tmp_path / "contracts", "--batch", "all", "--model", "grok-4.3")
+    guess = chosen(before)
+    assert guess["samples"] >= 5 and not before["unreadable"]
+    precis.run("submit", tmp_path / "contracts", "--batch", "all", "--wait", "--max-failed", "100%", timeout=200)
+    run = spent(precis, "all")
+    said = (f"calls {guess['calls']} -> {run['calls']:.0f}, cost {guess['cost_usd']} -> {run['cost']:.6f},"
+            f" input {guess['input_tokens']} -> {run['input']:.0f}, output {guess['output_tokens']} -> {run['output']:.0f},"
+            f" seconds {guess['seconds']} -> {run['seconds']:.1f}")
+    print(said)
+    assert 0 <= run["calls"] - guess["calls"] <= 3, said  # repairs are not foreseen
+    assert abs(float(guess["cost_usd"]) / run["cost"] - 1) < 0.10, said
+    assert abs(guess["seconds"] / run["seconds"] - 1) < 0.15, said
+    assert float(guess["cost_low_usd"]) < run["cost"] < float(guess["cost_high_usd"]), said
+    assert float(guess["reserved_usd"]) > run["cost"], said
+    # What was said before anything was known of the model was a wider range, and true.
+    assert unseen["samples"] == 0
+    assert float(unseen["cost_low_usd"]) < run["cost"] < float(unseen["cost_high_usd"]), (unseen, run)
+    # All of it is there now: nothing more would be paid.
+    again = precis.json("estimate", tmp_path / "contracts", "--batch", "all")
+    assert again["documents"] == 0 and again["ended_before"] == len(files)
+
+
+def test_what_stands_in_a_folder(precis, data_dir, tmp_path):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "short.txt").write_text(TEXT)
+    (folder / "copy.txt").write_text(TEXT)
+    (folder / "empty.txt").write_text("  \n")
+    (folder / "long.txt").write_text(TEXT * 400)
+    (folder / "table.json").write_text("{}")
+    (folder / "page.html").write_text(f"<html><body><p>{TEXT}</p></body></html>")
+    (folder / "lines.jsonl").write_text("\n".join(json.dumps(line) for line in [
+        {"id": "one", "kind": "summarize", "document": {"text": f"One. {TEXT}"}},
+        {"id": "one", "kind": "summarize", "document": {"text": f"One. {TEXT}"}},
+        {"id": "gone", "kind": "summarize", "document": {"stored": "0" * 64}},
+    ]))
+    precis.configure(models={"small": {"provider": "sim", "context_tokens": 6000, "max_output_tokens": 2048,
+                                       "limits": {"rpm": 10}, "price": {"per_1m": {"input": 1, "output": 1}}}})
+    said = precis.json("estimate", folder, "--model", "small")
+    assert (said["documents"], said["without_text"], said["given_twice"], said["over_long"]) == (5, 1, 1, 1)
+    assert len(said["copies"]) == 1 and len(said["unreadable"]) == 2
+    model = chosen(said)
+    assert model["split"] == 1 and model["calls"] > 6 and model["held_up_by"] == "rpm"
+    assert 0 < float(model["cost_usd"]) < float(model["reserved_usd"])
+    # Nothing was written, and nothing is needed of PostgreSQL.
+    assert precis.rows("select 1 from precis.batches") == []
+    precis.configure(database="postgresql://nobody@127.0.0.1:1/none")
+    failed = precis.run("estimate", folder, check=False)
+    assert failed.returncode == 1 and "--offline" in failed.stderr
+    offline = precis.json("estimate", folder, "--model", "small", "--offline")
+    assert chosen(offline)["calls"] == model["calls"]
+    text = precis.run("estimate", folder, "--offline").stdout
+    assert "small" in text and "grok-4.3" in text and "10 requests a minute" in text
+
+
+def test_what_would_be_needed_to_end_in_time(precis, tmp_path):
+    lines = tmp_path / "many.jsonl"
+    lines.write_text("\n".join(json.dumps({"id": f"n-{n}", "kind": "summarize", "document": {"text": f"{n}. {TEXT}"}})
+                               for n in range(840)))
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 10}}})
+    options = ("--batch", "b", "--model", "grok-4.3")
+    finish = chosen(precis.json("estimate", lines, *options, "--finish-by", "10m"))["finish_by"]
+    assert not finish["met"] and finish["limit"] == "rpm" and finish["have"] == 10
+    # 840 in ten minutes, less what the last one takes to be written.
+    assert 84 <= finish["need"] <= 90 and finish["packed"] in (9, 10)
+    text = precis.run("estimate", lines, *options, "--finish-by", "10m").stdout
+    assert f"no at 10 requests a minute; yes at {finish['need']}, or packed by {finish['packed']}." in text
+    assert chosen(precis.json("estimate", lines, *options, "--finish-by", "2h"))["finish_by"]["met"]
+    for wrong in ("2020-01-01T00:00:00Z", "soon", "10"):
+        assert precis.run("estimate", lines, *options, "--finish-by", wrong, check=False).returncode == 2

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of `precis estimate`: what `submit` would send is taken from it job by job
+// (submit_parts.h), and goes nowhere.
+//
+//   estimate        the command: options, models, the way through the rest
+//   estimate_learn  what each model showed: its newest calls in the ledger, estimated again
+//   estimate_read   a job's text, by the same extractors as a worker's
+//   estimate_sum    a job's calls by model (job/estimate), their tokens, money and time
+//   estimate_finish --finish-by: what would be needed
+//   estimate_show   the report
+#ifndef PRECIS_CMD_ESTIMATE_PARTS_H
+#define PRECIS_CMD_ESTIMATE_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cmd/submit_parts.h"
+#include "core/plan_time.h"
+#include "job/estimate.h"
+
+// The calls of some jobs with one model.
+struct estimate_sum {
+    struct plan_time_call *calls;
+    size_t count, room;
+    size_t jobs;
+    int64_t form_tokens;                                // of all calls
+    int64_t input_tokens, cached_tokens, output_tokens; // likely
+    int64_t cost_picousd, at_most_picousd;
+};
+
+struct estimate_model {
+    const struct config_model *model;
+    struct estimate_learned learned;
+    size_t refused;          // jobs that it cannot take
+    size_t split, truncated; // jobs longer than its context
+    struct estimate_sum all; // every job by this model
+    struct estimate_sum own; // those that name it, or a route that begins with it
+};
+
+struct estimate_reader;
+
+struct estimating {
+    struct submit submit;
+    struct estimate_model *models; // of the configuration
+    size_t model_count;
+    int64_t workers;      // that will be there
+    int64_t finish_by_ms; // unix; 0: not asked
+    int64_t now_ms;       // unix, of the database where there is one
+    size_t documents;     // jobs with a text
+    size_t blank;         // without any
+    size_t longer;        // than what their own model takes at once
+    struct estimate_reader *reader;
+};
+
+// Of every model: its newest calls. Silent where they cannot be read.
+void estimate_learn_models(struct estimating *estimating);
+
+struct estimate_reader *estimate_reader_new(struct estimating *estimating);
+// A submit_take_fn; the context is the struct estimating.
+void estimate_take(void *context, const struct job_spec *spec, const struct submit_place *place);
+// Until every document that was taken has its text.
+void estimate_reader_finish(struct estimate_reader *reader);
+void estimate_reader_free(struct estimate_reader *reader);
+
+// A job's text is there.
+void estimate_add(struct estimating *estimating, const struct job_spec *spec, const char *text,
+                  size_t len);
+void estimate_sums_free(struct estimating *estimating);
+// The limits of all keys of the model together, for so many workers.
+void estimate_limits(const struct config *config, const struct config_model *model, int64_t workers,
+                     plan_time_limits out);
+// "requests", "tokens": what a limit counts; `a minute`, `a day`, `at once`.
+const char *estimate_limit_word(enum plan_time_limit limit);
+const char *estimate_limit_per(enum plan_time_limit limit);
+
+// What would be needed for a model's own jobs.
+struct estimate_finish {
+    bool asked, met;
+    int64_t within_ms;
+    enum plan_time_limit limit; // of which more is needed; PLAN_TIME_NONE: no limit would do
+    int64_t have, need;
+    int64_t packed; // documents in a request with which the limit that is there would do; 0: none
+};
+void estimate_finish(const struct estimating *estimating, const struct estimate_model *model,
+                     struct estimate_finish *out);
+
+// An exit code.
+int estimate_show(struct estimating *estimating);
+
+#endif

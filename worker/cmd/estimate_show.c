@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// The report of an estimate, for people and for programs.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "cmd/estimate_parts.h"
+#include "cmd/screen.h"
+#include "cmd/table.h"
+#include "core/money.h"
+#include "core/time_text.h"
+
+// How far the real cost may lie from the estimate: where the model was seen, and where it was not.
+#define SEEN_PERCENT        8
+#define UNSEEN_LESS_PERCENT 25
+#define UNSEEN_MORE_PERCENT 35
+// Samples with which a model counts as seen.
+#define SEEN_SAMPLES 5
+
+static bool is_seen(const struct estimate_model *model)
+{
+    return model->learned.samples >= SEEN_SAMPLES;
+}
+
+static int64_t cost_low(const struct estimate_model *model, int64_t picousd)
+{
+    return picousd / 100 * (100 - (is_seen(model) ? SEEN_PERCENT : UNSEEN_LESS_PERCENT));
+}
+
+static int64_t cost_high(const struct estimate_model *model, int64_t picousd)
+{
+    return picousd / 100 * (100 + (is_seen(model) ? SEEN_PERCENT : UNSEEN_MORE_PERCENT));
+}
+
+static struct plan_time time_of(const struct estimating *estimating,
+                                const struct estimate_model *model, const struct estimate_sum *sum)
+{
+    plan_time_limits limits;
+    estimate_limits(estimating->submit.config, model->model, estimating->workers, limits);
+    return plan_time_of(sum->calls, sum->count, limits);
+}
+
+static int64_t limit_of(const struct estimating *estimating, const struct estimate_model *model,
+                        enum plan_time_limit limit)
+{
+    plan_time_limits limits;
+    estimate_limits(estimating->submit.config, model->model, estimating->workers, limits);
+    return limit == PLAN_TIME_NONE ? 0 : limits[limit];
+}
+
+// Models that somebody may want to know of: those that jobs name, and the others where no model was
+// asked for.
+static bool is_shown(const struct estimating *estimating, const struct estimate_model *model)
+{
+    bool asked = json_object_get(estimating->submit.order.summarize, "model") != NULL;
+    return model->own.jobs > 0 || (!asked && model->all.jobs > 0);
+}
+
+// ------------------------------------------------------------------------------- text
+
+// To the cent, and below a dollar to three digits.
+static void add_money(struct buf *out, int64_t picousd)
+{
+    double usd = (double)picousd / (double)PICOUSD_PER_USD;
+    int digits = usd >= 1 || usd == 0 ? 2 : usd >= 0.1 ? 3 : usd >= 0.01 ? 4 : 6;
+    buf_printf(out, "$%.*f", digits, usd);
+}
+
+static void add_number(struct buf *out, int64_t number)
+{
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%" PRId64, number);
+    screen_add_count(out, digits);
+}
+
+static void print_count(size_t count, const char *one, const char *many)
+{
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    if (count == 0)
+        return;
+    add_number(&text, (int64_t)count);
+    printf("  %s %s\n", buf_str(&text), count == 1 ? one : many);
+}
+
+static void print_documents(const struct estimating *estimating)
+{
+    const struct submit *submit = &estimating->submit;
+    size_t split = 0, truncated = 0, refused = 0;
+    for (size_t i = 0; i < estimating->model_count; i++)
+        if (estimating->models[i].own.jobs > 0) {
+            split += estimating->models[i].split;
+            truncated += estimating->models[i].truncated;
+            refused += estimating->models[i].refused;
+        }
+    printf("%zu document%s would be summarised.\n", estimating->documents,
+           estimating->documents == 1 ? "" : "s");
+    print_count(json_array_size(submit->copies), "has the same content as another",
+                "have the same content as others");
+    print_count(submit->twice, "was given twice", "were given twice");
+    print_count(submit->ended, "has its answer already: not paid again",
+                "have their answers already: not paid again");
+    print_count(estimating->longer, "is longer than the model takes at once",
+                "are longer than the model takes at once");
+    print_count(split, "of these is split into parts", "of these are split into parts");
+    print_count(truncated, "of these is truncated", "of these are truncated");
+    print_count(refused, "of these will fail", "of these will fail");
+    print_count(estimating->blank, "has no text and will fail, unpaid",
+                "have no text and will fail, unpaid");
+    print_count(json_array_size(submit->problems), "cannot be read (see above)",
+                "cannot be read (see above)");
+    print_count(submit->passed_over, "hidden or system file is left out",
+                "hidden or system files are left out");
+}
+
+static void add_bound(struct buf *out, const struct estimating *estimating,
+                      const struct estimate_model *model, enum plan_time_limit bound)
+{
+    int64_t limit = limit_of(estimating, model, bound);
+    if (limit > 0) {
+        add_number(out, limit);
+        buf_add_char(out, ' ');
+    }
+    buf_printf(out, "%s%s%s", estimate_limit_word(bound), limit > 0 ? " " : "",
+               estimate_limit_per(bound));
+}
+
+static void add_model(struct table *table, const struct estimating *estimating,
+                      const struct estimate_model *model)
+{
+    bool own = model->own.jobs > 0;
+    const struct estimate_sum *sum = own ? &model->own : &model->all;
+    struct plan_time time = time_of(estimating, model, sum);
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    table_add_styled(table, model->model->name, own ? SCREEN_BOLD : SCREEN_DIM);
+    const int64_t numbers[] = {(int64_t)sum->jobs, (int64_t)sum->count, sum->input_tokens,
+                               sum->output_tokens};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        add_number(&text, numbers[i]);
+        table_take(table, &text);
+    }
+    add_money(&text, sum->cost_picousd);
+    table_take(table, &text);
+    add_money(&text, cost_low(model, sum->cost_picousd));
+    buf_add_str(&text, " to ");
+    add_money(&text, cost_high(model, sum->cost_picousd));
+    table_take(table, &text);
+    add_money(&text, sum->at_most_picousd);
+    table_take(table, &text);
+    screen_add_duration_ms(&text, time.total_ms);
+    table_take(table, &text);
+    add_bound(&text, estimating, model, time.bound);
+    table_take(table, &text);
+}
+
+static void print_models(const struct estimating *estimating)
+{
+    static const struct table_column columns[] = {
+        {"MODEL", TABLE_FOLD},      {"JOBS", TABLE_RIGHT},     {"CALLS", TABLE_RIGHT},
+        {"TOKENS IN", TABLE_RIGHT}, {"OUT", TABLE_RIGHT},      {"COST", TABLE_MONEY},
+        {"LIKELY", TABLE_LEFT},     {"RESERVED", TABLE_MONEY}, {"TIME", TABLE_RIGHT},
+        {"HELD UP BY", TABLE_FOLD}, {NULL, TABLE_LEFT},
+    };
+    struct table *table = table_new(columns);
+    for (int own = 1; own >= 0; own--)
+        for (size_t i = 0; i < estimating->model_count; i++)
+            if (is_shown(estimating, &estimating->models[i]) &&
+                (estimating->models[i].own.jobs > 0) == own)
+                add_model(table, estimating, &estimating->models[i]);
+    if (table_rows(table) > 0) {
+        putchar('\n');
+        table_print(table, stdout);
+    }
+    table_free(table);
+}
+
+static void print_basis(const struct estimate_model *model)
+{
+    if (model->own.jobs == 0)
+        return;
+    if (is_seen(model))
+        printf("%s: counted as it was in its last %" PRId64 " calls.\n", model->model->name,
+               model->learned.samples);
+    else
+        printf("%s was not called yet here, so tokens are guessed: `precis submit … --canary 10` "
+               "first, then ask again.\n",
+               model->model->name);
+}
+
+static void print_finish(const struct estimating *estimating, const struct estimate_model *model)
+{
+    struct estimate_finish finish;
+    struct buf text OWN_BUF, have OWN_BUF;
+    char time[TIME_TEXT_BYTES];
+    estimate_finish(estimating, model, &finish);
+    if (!finish.asked || model->own.count == 0)
+        return;
+    buf_init(&text, 0);
+    buf_init(&have, 0);
+    printf("Until %.16sZ with %s: ", time_text_format(estimating->finish_by_ms, time),
+           model->model->name);
+    if (finish.met) {
+        puts("yes.");
+        return;
+    }
+    add_number(&have, finish.have);
+    add_number(&text, finish.need);
+    if (finish.limit == PLAN_TIME_NONE && finish.packed == 0)
+        puts("no, whatever the limits: the calls of one job follow each other, and take longer.");
+    else if (finish.limit == PLAN_TIME_NONE)
+        printf("no; yes with %" PRId64 " documents packed into a request.\n", finish.packed);
+    else
+        printf("no at %s %s %s; yes at %s", buf_str(&have), estimate_limit_word(finish.limit),
+               estimate_limit_per(finish.limit), buf_str(&text));
+    if (finish.limit != PLAN_TIME_NONE && finish.packed > 0)
+        printf(", or packed by %" PRId64, finish.packed);
+    if (finish.limit != PLAN_TIME_NONE)
+        puts(".");
+}
+
+static int show_text(const struct estimating *estimating)
+{
+    print_documents(estimating);
+    print_models(estimating);
+    for (size_t i = 0; i < estimating->model_count; i++)
+        print_basis(&estimating->models[i]);
+    for (size_t i = 0; i < estimating->model_count; i++)
+        print_finish(estimating, &estimating->models[i]);
+    return EXIT_DONE;
+}
+
+// ------------------------------------------------------------------------------- JSON
+
+static json_t *usd_json(int64_t picousd)
+{
+    char text[MONEY_TEXT_BYTES];
+    return json_string(money_format_usd(picousd, text, sizeof(text)));
+}
+
+static json_t *limit_json(enum plan_time_limit limit)
+{
+    static const char *const names[] = {
+        [PLAN_TIME_REQUESTS] = "rpm",     [PLAN_TIME_TOKENS] = "tpm",
+        [PLAN_TIME_INPUT] = "itpm",       [PLAN_TIME_OUTPUT] = "otpm",
+        [PLAN_TIME_REQUESTS_DAY] = "rpd", [PLAN_TIME_TOKENS_DAY] = "tpd",
+        [PLAN_TIME_SLOTS] = "in_flight",
+    };
+    return limit == PLAN_TIME_NONE ? json_null() : json_string(names[limit]);
+}
+
+static json_t *finish_json(const struct estimating *estimating, const struct estimate_model *model)
+{
+    struct estimate_finish finish;
+    estimate_finish(estimating, model, &finish);
+    if (!finish.asked || model->own.count == 0)
+        return json_null();
+    return json_pack("{s:b, s:o, s:o, s:o, s:o}", "met", finish.met, "limit",
+                     limit_json(finish.limit), "have",
+                     finish.need ? json_integer(finish.have) : json_null(), "need",
+                     finish.need ? json_integer(finish.need) : json_null(), "packed",
+                     finish.packed ? json_integer(finish.packed) : json_null());
+}
+
+static json_t *model_json(const struct estimating *estimating, const struct estimate_model *model)
+{
+    const struct estimate_sum *sum = model->own.jobs > 0 ? &model->own : &model->all;
+    struct plan_time time = time_of(estimating, model, sum);
+    return json_pack(
+        "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o}",
+        "model", model->model->name, "chosen", model->own.jobs > 0, "jobs", (json_int_t)sum->jobs,
+        "calls", (json_int_t)sum->count, "split", (json_int_t)model->split, "truncated",
+        (json_int_t)model->truncated, "too_long", (json_int_t)model->refused, "input_tokens",
+        (json_int_t)sum->input_tokens, "output_tokens", (json_int_t)sum->output_tokens, "samples",
+        (json_int_t)model->learned.samples, "cost_usd", usd_json(sum->cost_picousd), "cost_low_usd",
+        usd_json(cost_low(model, sum->cost_picousd)), "cost_high_usd",
+        usd_json(cost_high(model, sum->cost_picousd)), "reserved_usd",
+        usd_json(sum->at_most_picousd), "seconds", (json_int_t)((time.total_ms + 999) / 1000),
+        "held_up_by", limit_json(time.bound), "finish_by", finish_json(estimating, model));
+}
+
+static int show_json(const struct estimating *estimating)
+{
+    const struct submit *submit = &estimating->submit;
+    json_t *models = json_array();
+    for (size_t i = 0; i < estimating->model_count; i++)
+        if (is_shown(estimating, &estimating->models[i]))
+            json_array_append_new(models, model_json(estimating, &estimating->models[i]));
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:o}", "documents",
+        (json_int_t)estimating->documents, "without_text", (json_int_t)estimating->blank,
+        "given_twice", (json_int_t)submit->twice, "ended_before", (json_int_t)submit->ended,
+        "over_long", (json_int_t)estimating->longer, "workers", (json_int_t)estimating->workers,
+        "copies", submit->copies, "unreadable", submit->problems, "models", models);
+    char *text OWN_FREE = json_dumps(json, JSON_COMPACT);
+    struct buf safe OWN_BUF;
+    buf_init(&safe, 0);
+    screen_add_json(&safe, text);
+    printf("%s\n", buf_str(&safe));
+    json_decref(json);
+    return EXIT_DONE;
+}
+
+int estimate_show(struct estimating *estimating)
+{
+    return invocation_json(estimating->submit.invocation) ? show_json(estimating)
+                                                          : show_text(estimating);
+}
