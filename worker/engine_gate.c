@@ -194,6 +194,12 @@ const char *gate_reason(const struct engine *engine, const struct job *job, int6
 {
     int64_t now_ms = engine_now(engine);
     *out_start_ms = 0;
+    if (job->not_before_ms > now_ms && job->walled) {
+        // When it looks again says nothing; what is known is when the next period begins.
+        if (job->wall_ends_ms != INT64_MAX)
+            *out_start_ms = job->wall_ends_ms - engine->db_offset_ms;
+        return "budget";
+    }
     if (job->not_before_ms > now_ms) {
         *out_start_ms = job->not_before_ms;
         return job->call.last_attempt_no > 0 ? "retry" : "not_before";

@@ -30,12 +30,15 @@ void db_deinit(struct db *db)
     for (size_t i = 0; i < db->attempts_count; i++) {
         free(db->attempts[i].code);
         free(db->attempts[i].answer);
+        free(db->attempts[i].provider);
         free(db->attempts[i].key_name);
     }
     for (size_t i = 0; i < db->plans_count; i++) {
         free(db->plans[i].plan.model);
         free(db->plans[i].plan.prompt_version);
         free(db->plans[i].plan.calls_json);
+        free(db->plans[i].plan.reasoning_mode);
+        free(db->plans[i].plan.why);
     }
     for (size_t i = 0; i < db->parts_count; i++)
         free(db->parts[i].answer);
@@ -63,6 +66,9 @@ void db_deinit(struct db *db)
     }
     quota_fleet_free(db->quota);
     free(db->listeners);
+    for (size_t i = 0; i < db->budgets_count; i++)
+        free((char *)(uintptr_t)db->budgets[i].name);
+    free(db->budgets);
     free(db->texts);
     free(db->jobs);
     free(db->attempts);
@@ -276,6 +282,8 @@ static void reply_saved(const struct db *db, const struct db_job *job, struct cl
         copy->model = own_strdup(plan->model);
         copy->prompt_version = own_strdup(plan->prompt_version);
         copy->calls_json = own_strdup(plan->calls_json);
+        copy->reasoning_mode = own_strdup(plan->reasoning_mode);
+        copy->why = own_strdup(plan->why);
     }
     for (size_t i = 0; i < db->parts_count; i++)
         if (db->parts[i].job_no == job->job_no)
@@ -403,12 +411,80 @@ static void insert_plan(struct db *db, const struct intent_request *request)
         .model = own_strdup(row->model),
         .prompt_version = own_strdup(row->prompt_version),
         .calls_json = own_strdup(row->calls_json),
+        .reasoning_mode = own_strdup(row->reasoning_mode),
+        .why = own_strdup(row->why),
     };
     snprintf(plan->plan.text_sha256, sizeof(plan->plan.text_sha256), "%s", row->text_sha256);
 }
 
+void db_set_budget(struct db *db, const struct budget *budget)
+{
+    for (size_t i = 0; i < db->budgets_count; i++) {
+        struct budget *row = &db->budgets[i];
+        if (row->scope == budget->scope && row->period == budget->period &&
+            strcmp(row->name, budget->name) == 0) {
+            row->limit_picousd = budget->limit_picousd;
+            row->at_wall = budget->at_wall;
+            return;
+        }
+    }
+    struct budget *row = ADD(db, budgets);
+    *row = *budget;
+    row->name = own_strdup(budget->name);
+}
+
+int64_t db_budget_used(const struct db *db, const struct budget *budget, int64_t now_ms,
+                       int64_t *out_reserved)
+{
+    int64_t used = 0;
+    *out_reserved = 0;
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        const struct db_attempt *attempt = &db->attempts[i];
+        const struct db_job *job = &db->jobs[attempt->job_no - 1];
+        const struct budget_call call = {job->tenant, job->batch,
+                                         attempt->provider ? attempt->provider : "",
+                                         attempt->key_name ? attempt->key_name : ""};
+        if (!budget_covers(budget, &call) ||
+            !budget_same_period(budget->period, db->unix_ms + attempt->sent_at_ms,
+                                db->unix_ms + now_ms))
+            continue;
+        used += attempt->cost_picousd >= 0 ? attempt->cost_picousd : attempt->at_most_picousd;
+        if (attempt->outcome == ATTEMPT_SENT)
+            *out_reserved += attempt->at_most_picousd;
+    }
+    return used;
+}
+
+// The strictest budget that the call does not fit into.
+static bool refuses(const struct db *db, int64_t now_ms, const struct intent_request *request,
+                    struct budget_refusal *out)
+{
+    const struct db_job *job = &db->jobs[request->job_no - 1];
+    const struct budget_call call = {job->tenant, job->batch, request->provider, request->key_name};
+    const struct budget *wall = NULL;
+    for (size_t i = 0; i < db->budgets_count && !db->switches.no_wall; i++) {
+        const struct budget *budget = &db->budgets[i];
+        int64_t reserved, used = db_budget_used(db, budget, now_ms, &reserved);
+        if (!budget_covers(budget, &call) || (wall && budget_is_stricter(wall, budget)) ||
+            budget_fits(budget->limit_picousd, used, request->at_most_picousd))
+            continue;
+        wall = budget;
+        *out = (struct budget_refusal){
+            .scope = budget->scope,
+            .period = budget->period,
+            .at_wall = budget->at_wall,
+            .limit_picousd = budget->limit_picousd,
+            .may_free = reserved > 0,
+            .ends_ms = budget_period_end_ms(budget->period, db->unix_ms + now_ms),
+        };
+        snprintf(out->name, sizeof(out->name), "%s", budget->name);
+    }
+    return wall != NULL;
+}
+
 enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
-                              const struct intent_request *request, enum job_stop *out_stop)
+                              const struct intent_request *request, enum job_stop *out_stop,
+                              struct budget_refusal *out_refusal)
 {
     struct db_job *job = &db->jobs[request->job_no - 1];
     *out_stop = STOP_NONE;
@@ -417,11 +493,11 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
     bool mine = job->worker == worker && job->epoch == request->epoch && job->outcomes == 0;
     if (!mine && !db->switches.no_fence)
         return INTENT_FENCED;
-    if (!has_lease(db, worker, now_ms) && !db->switches.no_fence)
-        return INTENT_NO_LEASE;
     if (attempt && attempt->worker == worker && attempt->epoch == request->epoch &&
         attempt->outcome == ATTEMPT_SENT)
         return INTENT_GO; // applied before, and its answer was lost
+    if (!has_lease(db, worker, now_ms) && !db->switches.no_fence)
+        return INTENT_NO_LEASE;
     if (job->stop != STOP_NONE) {
         *out_stop = job->stop;
         return INTENT_STOPPED;
@@ -429,6 +505,8 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
     insert_plan(db, request);
     if (attempt && !db->switches.no_fence)
         return INTENT_FENCED;
+    if (!attempt && refuses(db, now_ms, request, out_refusal))
+        return INTENT_BUDGET;
     if (db->switches.no_write_ahead || attempt)
         return INTENT_GO;
     attempt = ADD(db, attempts);
@@ -439,7 +517,9 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
         .attempt_no = request->attempt_no,
         .epoch = request->epoch,
         .worker = worker,
+        .provider = own_strdup(request->provider),
         .key_name = own_strdup(request->key_name),
+        .sent_at_ms = now_ms,
         .outcome = ATTEMPT_SENT,
         .cost_picousd = -1,
         .at_most_picousd = request->at_most_picousd,
@@ -450,7 +530,8 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
 
 // ------------------------------------------------------------------------------- record
 
-static void record_attempt(struct db *db, int64_t worker, const struct record_request *request)
+static void record_attempt(struct db *db, int64_t worker, int64_t now_ms,
+                           const struct record_request *request)
 {
     const struct attempt_result *result = request->attempt;
     struct db_attempt *attempt =
@@ -462,7 +543,8 @@ static void record_attempt(struct db *db, int64_t worker, const struct record_re
                                        .call_no = result->call_no,
                                        .attempt_no = result->attempt_no,
                                        .epoch = request->epoch,
-                                       .worker = worker};
+                                       .worker = worker,
+                                       .sent_at_ms = now_ms};
     }
     if (attempt->outcome != ATTEMPT_SENT && attempt->outcome != ATTEMPT_IN_DOUBT)
         return; // it has its end
@@ -538,7 +620,7 @@ enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
     struct db_job *job = &db->jobs[request->job_no - 1];
     *out_count = 0;
     if (request->attempt)
-        record_attempt(db, worker, request);
+        record_attempt(db, worker, now_ms, request);
     if (request->part)
         record_part(db, request);
     if (!request->outcome)

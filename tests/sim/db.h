@@ -12,6 +12,7 @@ struct db_switches {
     bool no_fence;       // epochs are not looked at
     bool no_write_ahead; // intents leave no row
     bool no_idempotence; // an outcome is stored although one is there
+    bool no_wall;        // budgets refuse nothing
 };
 
 struct db_job {
@@ -43,7 +44,8 @@ struct db_attempt {
     int64_t worker;
     enum attempt_outcome outcome;
     char *code, *answer;
-    char *key_name;
+    char *provider, *key_name;
+    int64_t sent_at_ms;
     int64_t cost_picousd, at_most_picousd;
     enum cost_source source;
 };
@@ -117,6 +119,7 @@ struct db_listener { // a connection that listens
 struct db {
     struct db_switches switches;
     int64_t started_ms; // of the server
+    int64_t unix_ms;    // of the clock's 0
     DB_LIST(db_job, jobs);
     DB_LIST(db_attempt, attempts);
     DB_LIST(db_plan, plans);
@@ -129,6 +132,7 @@ struct db {
     DB_LIST(db_text, texts);
     DB_LIST(db_listener, listeners);
     struct quota_fleet *quota;
+    DB_LIST(budget, budgets); // the names are the database's
 };
 
 #define DB_LEASE_MS 15000
@@ -164,8 +168,16 @@ struct db_claim {
 // The reply's arrays are the caller's.
 void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_claim *claim,
               struct claim_reply *out);
+// *out_refusal is filled with INTENT_BUDGET.
 enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
-                              const struct intent_request *request, enum job_stop *out_stop);
+                              const struct intent_request *request, enum job_stop *out_stop,
+                              struct budget_refusal *out_refusal);
+// A budget that is set, or raised; a limit of -1 is none.
+void db_set_budget(struct db *db, const struct budget *budget);
+// What the attempts of the budget's scope have cost, or may have, in the period of that moment;
+// `reserved` is the part of it that is under way.
+int64_t db_budget_used(const struct db *db, const struct budget *budget, int64_t now_ms,
+                       int64_t *out_reserved);
 // Announcements: ids of the letters it made, at most 2.
 enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
                               const struct record_request *request, int64_t *out_letters,

@@ -30,7 +30,7 @@
 
 #define WORKERS     2
 #define NAMES       3
-#define OPS         24
+#define OPS         28
 #define NOW_MS      INT64_C(10000000) // the model's clock stands still; leases are moved by hand
 #define LONG_AGO_MS INT64_C(1000000)
 
@@ -114,6 +114,15 @@ static void describe_fetched(const struct store_event *event, struct answer *out
              event->u.fetched.size, event->u.fetched.text_len);
 }
 
+// When the period ends is left out: the model's clock stands still.
+static void describe_refusal(const struct budget_refusal *refusal, struct answer *out)
+{
+    snprintf(out->detail, sizeof(out->detail), "%s %.100s %s %s %" PRId64 " %d %d",
+             budget_scope_text(refusal->scope), refusal->name, budget_period_text(refusal->period),
+             budget_at_wall_text(refusal->at_wall), refusal->limit_picousd, refusal->may_free,
+             refusal->ends_ms == INT64_MAX);
+}
+
 static void on_event(void *context, const struct store_event *event)
 {
     struct real_worker *worker = context;
@@ -129,6 +138,8 @@ static void on_event(void *context, const struct store_event *event)
     } else if (event->kind == STORE_INTENDED) {
         answer->verdict = (int)event->u.intended.verdict;
         answer->stop = (int)event->u.intended.stop;
+        if (answer->verdict == INTENT_BUDGET)
+            describe_refusal(event->u.intended.refusal, answer);
     } else if (event->kind == STORE_RECORDED) {
         answer->verdict = (int)event->u.recorded.verdict;
         answer->letters = event->u.recorded.announcement_count;
@@ -326,7 +337,7 @@ static void op_intend(struct test *test)
     if (!held)
         return;
     struct real_worker *worker = &test->workers[held->worker];
-    struct plan_row plan = {1, "m", "p", "00", "[]"};
+    struct plan_row plan = {1, "m", "p", "00", "[]", NULL, "why"};
     int64_t call = range(test, 1, 2), attempt = range(test, 1, 3);
     struct intent_request request = {.owner = {1, 1},
                                      .job_no = held->real_no,
@@ -334,12 +345,12 @@ static void op_intend(struct test *test)
                                      .plan_no = 1,
                                      .call_no = (int32_t)call,
                                      .attempt_no = (int32_t)attempt,
-                                     .provider = "p",
+                                     .provider = test->tenant,
                                      .model = "m",
-                                     .key_name = "k",
+                                     .key_name = range(test, 0, 1) ? "k" : "l",
                                      .reasoning_mode = "auto",
                                      .price_version = "v",
-                                     .at_most_picousd = 100,
+                                     .at_most_picousd = 100 * range(test, 1, 3),
                                      .plan = &plan};
     int times = range(test, 0, 3) == 0 ? 2 : 1;
     for (int i = 0; i < times; i++) {
@@ -349,9 +360,13 @@ static void op_intend(struct test *test)
         await(test, &worker->answered);
         struct answer model = {0};
         enum job_stop stop;
+        struct budget_refusal refusal = {0};
         request.job_no = held->model_no;
-        model.verdict = (int)db_intend(&test->db, worker->model_id, NOW_MS, &request, &stop);
+        model.verdict =
+            (int)db_intend(&test->db, worker->model_id, NOW_MS, &request, &stop, &refusal);
         model.stop = (int)stop;
+        if (model.verdict == INTENT_BUDGET)
+            describe_refusal(&refusal, &model);
         compare(test, "intend", &worker->answer, &model);
     }
 }
@@ -529,6 +544,59 @@ static void op_cancel(struct test *test)
     test->db.jobs[held->model_no - 1].stop = STOP_CANCELLED;
 }
 
+static void run_sql(struct test *test, const char *sql)
+{
+    struct pg_error error;
+    if (!pg_query(test->sql, sql, NULL, 0, NULL, &error))
+        fail_msg("%s: %s", sql, error.text);
+}
+
+// A budget is set, perhaps while money is spent already, raised, lowered or taken away. Names hold
+// the tenant, so that a sequence sees its own only; no job of another's has this provider.
+static void op_budget(struct test *test)
+{
+    static const char *const ends[] = {"", "/b", "/k", "/l", ""};
+    static const enum budget_scope scopes[] = {BUDGET_TENANT, BUDGET_BATCH, BUDGET_KEY, BUDGET_KEY,
+                                               BUDGET_PROVIDER};
+    char name[80], sql[300];
+    size_t which = (size_t)range(test, 0, 4);
+    snprintf(name, sizeof(name), "%s%s", test->tenant, ends[which]);
+    struct budget budget = {.scope = scopes[which],
+                            .name = name,
+                            .period = (enum budget_period)range(test, 0, 2),
+                            .at_wall = (enum budget_at_wall)range(test, 0, 2),
+                            .limit_picousd = range(test, 0, 5) ? range(test, 0, 12) * 50 : -1};
+    snprintf(sql, sizeof(sql),
+             "select precis_data.budget_set('%s', '%s', '%s', nullif(%" PRId64 "::bigint, -1), "
+             "'%s', false)",
+             budget_scope_text(budget.scope), name, budget_period_text(budget.period),
+             budget.limit_picousd, budget_at_wall_text(budget.at_wall));
+    run_sql(test, sql);
+    db_set_budget(&test->db, &budget);
+}
+
+// What the triggers counted is what the model adds up over its ledger.
+static void compare_budgets(struct test *test)
+{
+    char sql[500];
+    for (size_t i = 0; i < test->db.budgets_count; i++) {
+        const struct budget *budget = &test->db.budgets[i];
+        int64_t reserved, used = db_budget_used(&test->db, budget, NOW_MS, &reserved);
+        snprintf(sql, sizeof(sql),
+                 "select (spent_picousd + reserved_picousd + doubt_picousd) * 100000 + "
+                 "reserved_picousd from precis_data.budget_use where scope = '%s' and name = '%s' "
+                 "and period = '%s' order by starts_on desc limit 1",
+                 budget_scope_text(budget->scope), budget->name,
+                 budget_period_text(budget->period));
+        int64_t real = ask_number(test, sql);
+        if (real != used * 100000 + reserved)
+            fail_msg("seed %" PRIu64 ": of %s %s, %s, PostgreSQL counts %" PRId64
+                     ", the model %" PRId64,
+                     test->seed, budget_scope_text(budget->scope), budget->name,
+                     budget_period_text(budget->period), real, used * 100000 + reserved);
+    }
+}
+
 static void op_bury(struct test *test)
 {
     struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
@@ -644,11 +712,14 @@ static void run_sequence(struct test *test, uint64_t seed)
         op_intend,    op_record,     op_record,      op_record, op_record, op_look_up,
         op_renew,     op_lease_ends, op_time_passes, op_cancel, op_bury,   op_suspect,
         op_partition, op_keep,       op_keep,        op_fetch,  op_fetch,  op_fetch,
+        op_budget,    op_budget,
     };
     begin_sequence(test, seed);
     for (test->step = 1; test->step <= OPS; test->step++)
         ops[range(test, 0, (int64_t)(sizeof(ops) / sizeof(ops[0])) - 1)](test);
     compare_tables(test);
+    compare_budgets(test);
+    run_sql(test, "delete from precis_data.budgets"); // of other sequences: nobody's wall
     db_deinit(&test->db);
 }
 

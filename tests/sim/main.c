@@ -2,7 +2,7 @@
 // Walks schedules and says what it found.
 //   sim --schedules 10000            seeds 1 to 10000
 //   sim --seed 4711 --trace          one schedule, with all that happens
-//   sim --schedules 2000 --without fence|write-ahead|watermark|idempotent-result
+//   sim --schedules 2000 --without fence|write-ahead|watermark|idempotent-result|wall
 //                                    that protection is off: the fault has to be found
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ struct choice {
 static int usage(void)
 {
     fprintf(stderr, "usage: sim [--schedules N] [--first SEED] [--seed SEED] [--trace]\n"
-                    "           [--without fence|write-ahead|watermark|idempotent-result]\n");
+                    "           [--without fence|write-ahead|watermark|idempotent-result|wall]\n");
     return 2;
 }
 
@@ -36,6 +36,8 @@ static bool switch_off(struct choice *choice, const char *name)
         choice->switches.no_watermark = true;
     else if (strcmp(name, "idempotent-result") == 0)
         choice->switches.db.no_idempotence = true;
+    else if (strcmp(name, "wall") == 0)
+        choice->switches.db.no_wall = true;
     else
         return false;
     return true;

@@ -125,6 +125,39 @@ static struct db_attempt *attempt_of(const struct schedule *schedule, const char
     return NULL;
 }
 
+// What the calls of a budget were billed in the period of that moment.
+static int64_t billed_of(const struct schedule *schedule, const struct budget *budget,
+                         int64_t at_ms)
+{
+    const struct db *db = &schedule->db;
+    const struct sim_provider *provider = &schedule->provider;
+    int64_t billed = 0;
+    for (size_t i = 0; i < provider->bill_count; i++) {
+        const struct db_attempt *row = attempt_of(schedule, provider->bills[i].request_id);
+        const struct budget_call call = {"default", "default", "sim", row ? row->key_name : ""};
+        if (row && budget_covers(budget, &call) &&
+            budget_same_period(budget->period, db->unix_ms + row->sent_at_ms, at_ms))
+            billed += provider->bills[i].cost_picousd;
+    }
+    return billed;
+}
+
+// Promise 5, by what was really billed: this period and the one that a minute ago was in.
+void promise_budgets(struct schedule *schedule)
+{
+    const struct db *db = &schedule->db;
+    int64_t now_ms = db->unix_ms + schedule->world.now_ms;
+    for (size_t b = 0; b < db->budgets_count; b++)
+        for (int before = 0; before < 2; before++) {
+            const struct budget *budget = &db->budgets[b];
+            int64_t billed = billed_of(schedule, budget, now_ms - before * 60000);
+            if (billed > budget->limit_picousd)
+                promise_broken(schedule, "the budget %s %s of %" PRId64 " is exceeded: %" PRId64,
+                               budget_scope_text(budget->scope), budget->name,
+                               budget->limit_picousd, billed);
+        }
+}
+
 // Promise 3: a request leaves only after its row, with the key that the row names, and never for a
 // job that is done.
 void promise_on_request(void *context, const char *request_id, const char *key)
@@ -150,6 +183,7 @@ void promise_on_request(void *context, const char *request_id, const char *key)
     else if (strcmp(row->key_name, key) != 0)
         promise_broken(schedule, "request %s went with key %s, its row says %s", request_id, key,
                        row->key_name);
+    promise_budgets(schedule);
 }
 
 // Promise 3, of documents: a job whose plan is stored goes on with the text that was kept, and the

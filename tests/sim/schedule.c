@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "core/money.h"
 #include "core/text.h"
 
 #define FAULTS_END_MS  60000
@@ -84,6 +85,46 @@ static struct config *make_config(struct schedule *schedule)
     config->routes[0].models[0] = model;
     config->routes[0].model_count = 1;
     return config;
+}
+
+// What a plain call of these schedules costs, roughly.
+#define CALL_PICOUSD (INT64_C(700) * SIM_INPUT_PICOUSD + INT64_C(80) * SIM_OUTPUT_PICOUSD)
+
+// Half of the schedules have budgets for some of their calls, one or several.
+static void make_budgets(struct schedule *schedule)
+{
+    static const struct {
+        enum budget_scope scope;
+        const char *name;
+    } scopes[] = {{BUDGET_TENANT, "default"},
+                  {BUDGET_BATCH, "default/default"},
+                  {BUDGET_PROVIDER, "sim"},
+                  {BUDGET_KEY, "sim/a"},
+                  {BUDGET_ALL, ""}};
+    struct world *world = &schedule->world;
+    schedule->db.unix_ms = SIM_START_UNIX_MS;
+    if (world_chance(world, 300)) // a day ends among the faults
+        schedule->db.unix_ms =
+            budget_period_end_ms(BUDGET_DAY, SIM_START_UNIX_MS) - world_range(world, 1000, 50000);
+    for (int i = 0; i < 3 && world_chance(world, 500); i++) {
+        size_t which = (size_t)world_range(world, 0, 4);
+        struct budget budget = {
+            .scope = scopes[which].scope,
+            .name = scopes[which].name,
+            .period = (enum budget_period)world_range(world, 0, 2),
+            .at_wall = world_chance(world, 200) ? BUDGET_FAIL : BUDGET_WAIT,
+            .limit_picousd = world_range(world, 0, 30) * CALL_PICOUSD,
+        };
+        db_set_budget(&schedule->db, &budget);
+    }
+}
+
+// Raised at the end of faults, so that what waits can end.
+static void raise_budgets(struct schedule *schedule)
+{
+    promise_budgets(schedule);
+    for (size_t i = 0; i < schedule->db.budgets_count; i++)
+        schedule->db.budgets[i].limit_picousd = INT64_C(1000) * PICOUSD_PER_USD;
 }
 
 // ------------------------------------------------------------------------------- messages
@@ -297,6 +338,7 @@ static void heal(void *context, void *data)
     (void)data;
     struct schedule *schedule = context;
     schedule->healed = true;
+    raise_budgets(schedule);
     schedule->provider.fault_per_thousand = 0;
     for (int k = 0; k < SIM_KEYS; k++)
         schedule->provider.keys[k].refused_with = 0;
@@ -373,6 +415,7 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     schedule->provider.on_request = promise_on_request;
     schedule->provider.context = schedule;
     schedule->config = make_config(schedule);
+    make_budgets(schedule);
     if (world_chance(&schedule->world, 200)) // the memory is what is short
         schedule->config->worker.memory_bytes = world_range(&schedule->world, 1 << 12, 1 << 17);
     int messages = (int)world_range(&schedule->world, LEAST_MESSAGES, LEAST_MESSAGES + 16);

@@ -52,6 +52,8 @@ void promise_broken(struct schedule *schedule, const char *format, ...)
 void promise_on_commit(void *schedule, int partition, int64_t next);
 void promise_on_request(void *schedule, const char *request_id, const char *key);
 void promise_on_extract(void *schedule, int64_t worker, const char *name, size_t under_way);
+// A budget is never exceeded: by the provider's own bill.
+void promise_budgets(struct schedule *schedule);
 void promises_at_end(struct schedule *schedule);
 // Whether all that was sent has its end.
 bool promises_all_ended(const struct schedule *schedule);

@@ -122,8 +122,10 @@ static void answer_claim(struct sim_store *store, const struct op *op)
 static void answer_intend(struct sim_store *store, const struct op *op)
 {
     struct store_event event = {.kind = STORE_INTENDED, .owner = op->owner};
+    struct budget_refusal refusal = {0};
     event.u.intended.verdict = db_intend(store->db, store->worker, store->world->now_ms,
-                                         &op->intent, &event.u.intended.stop);
+                                         &op->intent, &event.u.intended.stop, &refusal);
+    event.u.intended.refusal = &refusal;
     emit(store, &event);
 }
 
@@ -522,6 +524,8 @@ static void ask_intend(void *store, const struct intent_request *request)
     op->plan.prompt_version = keep(op, request->plan->prompt_version);
     op->plan.text_sha256 = keep(op, request->plan->text_sha256);
     op->plan.calls_json = keep(op, request->plan->calls_json);
+    op->plan.reasoning_mode = keep(op, request->plan->reasoning_mode);
+    op->plan.why = keep(op, request->plan->why);
     op->intent.plan = &op->plan;
 }
 
@@ -610,6 +614,14 @@ static void ask_seal(void *store, const struct seal_request *request)
     add(store, OP_SEAL, request->owner);
 }
 
+// The schedule sets them in the database itself.
+static void ask_budgets(void *store, const struct budget *budgets, size_t count)
+{
+    (void)store;
+    (void)budgets;
+    (void)count;
+}
+
 static struct op *about_partition(void *store, enum op_kind kind, const char *topic,
                                   int32_t partition)
 {
@@ -686,6 +698,7 @@ const struct store_ops sim_store_ops = {
     .fetch = ask_fetch,
     .keep_text = ask_keep,
     .seal = ask_seal,
+    .budgets = ask_budgets,
     .partition_begin = ask_begin,
     .partition_clean = ask_clean,
     .suspect = ask_suspect,

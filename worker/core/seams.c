@@ -12,6 +12,8 @@ void claim_reply_deinit(struct claim_reply *reply)
         free(reply->plans[i].model);
         free(reply->plans[i].prompt_version);
         free(reply->plans[i].calls_json);
+        free(reply->plans[i].reasoning_mode);
+        free(reply->plans[i].why);
     }
     for (size_t i = 0; i < reply->part_count; i++)
         free(reply->parts[i].answer);

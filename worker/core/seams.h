@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 #include "base/slots.h"
+#include "core/budget.h"
 #include "core/quota.h"
 #include "core/usage.h"
 
@@ -114,6 +115,8 @@ struct saved_plan {
     char *prompt_version;
     char text_sha256[65];
     char *calls_json;
+    char *reasoning_mode; // that a rule chose; NULL: none did
+    char *why;            // of model and reasoning; NULL: there was no choice
 };
 
 struct claim_reply {
@@ -145,6 +148,7 @@ struct plan_row {
     const char *prompt_version;
     const char *text_sha256;
     const char *calls_json;
+    const char *reasoning_mode, *why; // NULL: see saved_plan
 };
 
 // T2. A request that is about to leave. The row is written with outcome `sent`.
@@ -163,6 +167,7 @@ enum intent_verdict {
     INTENT_GO,
     INTENT_FENCED,   // another worker took the job over
     INTENT_STOPPED,  // cancelled or superseded: see `stop`
+    INTENT_BUDGET,   // at_most does not fit into a budget: see `refusal`. The plan is written
     INTENT_NO_LEASE, // this worker's lease has ended; renew first
     INTENT_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
 };
@@ -345,6 +350,7 @@ struct store_event {
             enum intent_verdict verdict;
             enum job_stop stop;
             char sqlstate[6];
+            const struct budget_refusal *refusal; // of INTENT_BUDGET
         } intended;
         struct {
             enum record_verdict verdict;
@@ -415,6 +421,9 @@ struct store_ops {
     void (*fetch)(void *store, const struct fetch_request *request);
     void (*keep_text)(void *store, const struct text_row *row);
     void (*seal)(void *store, const struct seal_request *request);
+    // No answer: the budgets of the configuration, all of them (an earlier one's go). What a
+    // command has set wins.
+    void (*budgets)(void *store, const struct budget *budgets, size_t count);
     void (*partition_begin)(void *store, const char *topic, int32_t partition);
     // No answer.
     void (*partition_clean)(void *store, const char *topic, int32_t partition);

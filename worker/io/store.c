@@ -37,6 +37,7 @@ static const struct store_kind *const kinds[STORE_KINDS] = {
     [STORE_KIND_INNOCENT] = &store_kind_innocent,   [STORE_KIND_WAITING] = &store_kind_waiting,
     [STORE_KIND_ANNOUNCED] = &store_kind_announced, [STORE_KIND_SWEEP] = &store_kind_sweep,
     [STORE_KIND_REQUEUED] = &store_kind_requeued,   [STORE_KIND_RELEASE] = &store_kind_release,
+    [STORE_KIND_BUDGETS] = &store_kind_budgets,
 };
 
 static void flush(struct store *store);
@@ -428,6 +429,7 @@ const struct store_ops *store_ops_pg(void)
         .fetch = store_fetch,
         .keep_text = store_keep_text,
         .seal = store_seal,
+        .budgets = store_budgets,
         .partition_begin = store_partition_begin,
         .partition_clean = store_partition_clean,
         .suspect = store_suspect,

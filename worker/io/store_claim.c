@@ -292,6 +292,8 @@ static void take_plan(struct claim_reply *reply, const PGresult *saved, int row)
         .model = copy_text(saved, row, 5),
         .prompt_version = copy_text(saved, row, 6),
         .calls_json = copy_text(saved, row, 8),
+        .reasoning_mode = copy_text(saved, row, 10),
+        .why = copy_text(saved, row, 11),
     };
     snprintf(plan->text_sha256, sizeof(plan->text_sha256), "%s", store_text(saved, row, 7));
 }

@@ -45,6 +45,7 @@ struct store_kind {
 // In the order in which a flush goes through them.
 enum store_kind_no {
     STORE_KIND_RENEW,
+    STORE_KIND_BUDGETS,
     STORE_KIND_CLAIM,
     STORE_KIND_INTENT,
     STORE_KIND_RECORD,
@@ -69,7 +70,7 @@ extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_in
     store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
     store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
     store_kind_waiting, store_kind_announced, store_kind_sweep, store_kind_requeued,
-    store_kind_release;
+    store_kind_release, store_kind_budgets;
 
 struct store_group {
     struct list queue;
@@ -185,6 +186,7 @@ void store_announced(void *store, enum announcement_kind kind, int64_t id);
 void store_fetch(void *store, const struct fetch_request *request);
 void store_keep_text(void *store, const struct text_row *row);
 void store_seal(void *store, const struct seal_request *request);
+void store_budgets(void *store, const struct budget *budgets, size_t count);
 void store_partition_begin(void *store, const char *topic, int32_t partition);
 void store_partition_clean(void *store, const char *topic, int32_t partition);
 void store_suspect(void *store, const char *topic, int32_t partition, int64_t offset);
@@ -202,5 +204,8 @@ struct store_use {
 bool store_use_send(struct store *store, const struct store_use *uses, size_t count,
                     struct pg_link *link);
 void store_use_done(struct store *store, const struct store_use *uses, size_t count);
+
+// What an intent's answer says of the budget that refuses it, from `column` on (store_budget.c).
+void store_budget_refusal(const PGresult *read, int row, int column, struct budget_refusal *out);
 
 #endif

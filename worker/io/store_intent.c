@@ -27,6 +27,8 @@ void store_intend(void *store, const struct intent_request *request)
         item->plan.prompt_version = store_item_text(item, request->plan->prompt_version);
         item->plan.text_sha256 = store_item_text(item, request->plan->text_sha256);
         item->plan.calls_json = store_item_text(item, request->plan->calls_json);
+        item->plan.reasoning_mode = store_item_text(item, request->plan->reasoning_mode);
+        item->plan.why = store_item_text(item, request->plan->why);
         copy->plan = &item->plan;
     }
     store_ask(store, STORE_KIND_INTENT, item);
@@ -52,7 +54,8 @@ static void run_plans(struct store *store, struct store_item **items, size_t cou
     struct pg_array *job_no = store_args_array(&args), *epoch = store_args_array(&args),
                     *plan_no = store_args_array(&args), *model = store_args_array(&args),
                     *prompt = store_args_array(&args), *sha256 = store_args_array(&args),
-                    *calls = store_args_array(&args);
+                    *calls = store_args_array(&args), *reasoning = store_args_array(&args),
+                    *why = store_args_array(&args);
     for (size_t i = 0; i < count; i++) {
         const struct intent_request *request = intent_of(items[i]);
         if (request->plan == NULL)
@@ -64,6 +67,8 @@ static void run_plans(struct store *store, struct store_item **items, size_t cou
         pg_array_add_text(prompt, request->plan->prompt_version);
         pg_array_add_text(sha256, request->plan->text_sha256);
         pg_array_add_text(calls, request->plan->calls_json);
+        pg_array_add_text(reasoning, request->plan->reasoning_mode);
+        pg_array_add_text(why, request->plan->why);
     }
     if (job_no->len > 0)
         store_args_run(&args, link, STORE_SQL_intent_plans);
@@ -116,6 +121,14 @@ static void run_read(struct store *store, struct store_item **items, size_t coun
     struct store_args args;
     store_args_init(&args);
     add_numbers(store, &args, items, count);
+    struct pg_array *provider = store_args_array(&args), *key_name = store_args_array(&args),
+                    *at_most = store_args_array(&args);
+    for (size_t i = 0; i < count; i++) {
+        const struct intent_request *request = intent_of(items[i]);
+        pg_array_add_text(provider, request->provider);
+        pg_array_add_text(key_name, request->key_name);
+        pg_array_add_int(at_most, request->at_most_picousd);
+    }
     store_args_run(&args, link, STORE_SQL_intent_read);
     store_args_deinit(&args);
 }
@@ -141,7 +154,8 @@ static enum intent_verdict verdict_of(const char *name)
     } names[] = {{"go", INTENT_GO},
                  {"fenced", INTENT_FENCED},
                  {"stopped", INTENT_STOPPED},
-                 {"no_lease", INTENT_NO_LEASE}};
+                 {"no_lease", INTENT_NO_LEASE},
+                 {"budget", INTENT_BUDGET}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i].name) == 0)
             return names[i].verdict;
@@ -164,6 +178,11 @@ static void intents_done(struct store *store, struct store_item **items, size_t 
         if (event.u.intended.verdict == INTENT_STOPPED)
             event.u.intended.stop =
                 strcmp(stop, "cancelled") == 0 ? STOP_CANCELLED : STOP_SUPERSEDED;
+        struct budget_refusal refusal;
+        if (event.u.intended.verdict == INTENT_BUDGET) {
+            store_budget_refusal(read, row, 3, &refusal);
+            event.u.intended.refusal = &refusal;
+        }
         store_emit(store, &event);
     }
 }

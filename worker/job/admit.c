@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for leave to call, and the row that says a request is about to leave.
 #include "base/check.h"
+#include "core/money.h"
 #include "job/parts.h"
 
 // When the job itself may go on, whatever the limits say; monotonic.
@@ -157,6 +158,26 @@ static enum step_result begin_call(struct job *job, const struct step_context *c
     return STEP_WAIT;
 }
 
+// The next call does not fit into a budget: what the budget says for that.
+static enum step_result at_the_wall(struct job *job, const struct budget_refusal *refusal,
+                                    const struct job_now *now)
+{
+    struct failure failure;
+    char limit[MONEY_TEXT_BYTES];
+    buf_deinit(&job->call.body);
+    if (refusal->at_wall == BUDGET_FAIL) {
+        money_format_usd(refusal->limit_picousd, limit, sizeof(limit));
+        failure_set(&failure, ERR_BUDGET, "the next call might pass the budget of %s USD (%s%s%s, %s)",
+                    limit, budget_scope_text(refusal->scope), refusal->name[0] ? " " : "",
+                    refusal->name, budget_period_text(refusal->period));
+        return job_fail(job, &failure, now);
+    }
+    job->walled = true;
+    job->wall_ends_ms = refusal->ends_ms;
+    job->not_before_ms = now->now_ms + budget_look_again_ms(refusal, now->db_now_ms, now->random);
+    return admit_enter(job, now);
+}
+
 enum step_result step_intent(struct job *job, const struct job_event *event,
                              const struct step_context *context)
 {
@@ -164,6 +185,7 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
     struct failure failure;
     switch (event->store->u.intended.verdict) {
     case INTENT_GO:
+        job->walled = false;
         job->call.last_attempt_no++;
         job->attempts_all++;
         job->plan.stored = true;
@@ -173,6 +195,8 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
     case INTENT_STOPPED:
         job->stop = event->store->u.intended.stop;
         return job_stopped(job, now);
+    case INTENT_BUDGET:
+        return at_the_wall(job, event->store->u.intended.refusal, now);
     case INTENT_NO_LEASE:
         job->not_before_ms = now->now_ms + 1000;
         return admit_enter(job, now);
