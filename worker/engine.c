@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/own.h"
 #include "base/redact.h"
+#include "core/config_budget.h"
 #include "core/facts.h"
 
 int64_t engine_now(const struct engine *engine)
@@ -247,8 +248,19 @@ static void on_renewed(struct engine *engine, const struct store_event *event)
                   LOG_NUMBER("db_now_ms", event->u.renewed.db_now_ms));
 }
 
+// Before the first claim; the store does nothing where they are known.
+static void tell_budgets(struct engine *engine)
+{
+    struct config_budgets budgets;
+    config_budgets_init(&budgets, engine->config);
+    engine->edges.store_ops->budgets(engine->edges.store, budgets.items, budgets.count);
+    config_budgets_deinit(&budgets);
+}
+
 static void on_store_state(struct engine *engine, bool up)
 {
+    if (up && !engine->ever_up)
+        tell_budgets(engine);
     engine->store_up = up;
     engine->ever_up |= up;
     if (up)
