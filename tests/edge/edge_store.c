@@ -59,6 +59,13 @@ static void copy_event(struct seen *seen, const struct store_event *event)
         seen->verdict = (int)event->u.intended.verdict;
         seen->stop = event->u.intended.stop;
         memcpy(seen->sqlstate, event->u.intended.sqlstate, sizeof(seen->sqlstate));
+        if (event->u.intended.verdict == INTENT_BUDGET) {
+            const struct budget_refusal *refusal = event->u.intended.refusal;
+            snprintf(seen->text, sizeof(seen->text), "%s %s %s %s %lld %s",
+                     budget_scope_text(refusal->scope), refusal->name,
+                     budget_period_text(refusal->period), budget_at_wall_text(refusal->at_wall),
+                     (long long)refusal->limit_picousd, refusal->may_free ? "frees" : "full");
+        }
         break;
     case STORE_RECORDED:
         seen->verdict = (int)event->u.recorded.verdict;

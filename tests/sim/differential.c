@@ -708,11 +708,10 @@ static void begin_sequence(struct test *test, uint64_t seed)
 static void run_sequence(struct test *test, uint64_t seed)
 {
     static void (*const ops[])(struct test *) = {
-        op_claim,     op_claim,      op_claim,       op_claim,  op_intend, op_intend,
-        op_intend,    op_record,     op_record,      op_record, op_record, op_look_up,
-        op_renew,     op_lease_ends, op_time_passes, op_cancel, op_bury,   op_suspect,
-        op_partition, op_keep,       op_keep,        op_fetch,  op_fetch,  op_fetch,
-        op_budget,    op_budget,
+        op_claim,       op_claim,  op_claim,  op_claim,   op_intend,    op_intend, op_intend,
+        op_record,      op_record, op_record, op_record,  op_look_up,   op_renew,  op_lease_ends,
+        op_time_passes, op_cancel, op_bury,   op_suspect, op_partition, op_keep,   op_keep,
+        op_fetch,       op_fetch,  op_fetch,  op_budget,  op_budget,
     };
     begin_sequence(test, seed);
     for (test->step = 1; test->step <= OPS; test->step++)

@@ -52,8 +52,7 @@ void config_budgets_init(struct config_budgets *out, const struct config *config
         add_entry(out, &(struct entry){BUDGET_PROVIDER, provider->name, NULL, AMOUNTS(provider)});
         for (size_t k = 0; k < provider->keys.len; k++) {
             const struct config_key *key = &provider->keys.items[k];
-            add_entry(out,
-                      &(struct entry){BUDGET_KEY, provider->name, key->name, AMOUNTS(key)});
+            add_entry(out, &(struct entry){BUDGET_KEY, provider->name, key->name, AMOUNTS(key)});
         }
     }
 #undef AMOUNTS

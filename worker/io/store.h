@@ -33,12 +33,13 @@
 //           message to the requeued jobs.
 // intend    FENCED unless the claim has this worker and epoch and no outcome is there;
 //           then GO where this worker and epoch have that attempt as `sent` already (whoever has
-//           no lease by then takes it back); then NO_LEASE unless live; then STOPPED where the claim is stopped, its batch was cancelled (after
-//           the job was reopened, if it was), its id is cancelled, or a higher revision is there;
-//           else the plan is written (the first stays). Where at_most does not fit beside what is
-//           used of a budget that covers the call (core/budget.h): BUDGET, with the strictest of
-//           them. Else the attempt is written: GO. An attempt number that is taken: FENCED.
-//           Within a group, calls fit in the order of their job numbers.
+//           no lease by then takes it back); then NO_LEASE unless live; then STOPPED where the
+//           claim is stopped, its batch was cancelled (after the job was reopened, if it was), its
+//           id is cancelled, or a higher revision is there; else the plan is written (the first
+//           stays). Where at_most does not fit beside what is used of a budget that covers the call
+//           (core/budget.h): BUDGET, with the strictest of them. Else the attempt is written: GO.
+//           An attempt number that is taken: FENCED. Within a group, calls fit in the order of
+//           their job numbers.
 // record    The attempt: written over `sent` and `in_doubt`, inserted where it is not there, never
 //           over another end. The part: kept where none is there. Both whatever the epoch. The
 //           outcome: only where the claim has this worker and epoch, and none is there; with it
@@ -53,7 +54,8 @@
 //           kept for later with it. LATER: kept once; no announcement.
 // announced Deletes the result message; marks the dead letter.
 // seal      Makes the batch where it is new; the last total holds.
-// budgets   These are the configuration's budgets, those of an earlier one go; what a command has set
+// budgets   These are the configuration's budgets, those of an earlier one go; what a command has
+// set
 //           stays. A new budget begins with what the ledger has of its period.
 // fetch     Of a document that is stored, or of which a text was kept: the stored text where
 // `plain`,

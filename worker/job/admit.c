@@ -167,9 +167,10 @@ static enum step_result at_the_wall(struct job *job, const struct budget_refusal
     buf_deinit(&job->call.body);
     if (refusal->at_wall == BUDGET_FAIL) {
         money_format_usd(refusal->limit_picousd, limit, sizeof(limit));
-        failure_set(&failure, ERR_BUDGET, "the next call might pass the budget of %s USD (%s%s%s, %s)",
-                    limit, budget_scope_text(refusal->scope), refusal->name[0] ? " " : "",
-                    refusal->name, budget_period_text(refusal->period));
+        failure_set(&failure, ERR_BUDGET,
+                    "the next call might pass the budget of %s USD (%s%s%s, %s)", limit,
+                    budget_scope_text(refusal->scope), refusal->name[0] ? " " : "", refusal->name,
+                    budget_period_text(refusal->period));
         return job_fail(job, &failure, now);
     }
     job->walled = true;

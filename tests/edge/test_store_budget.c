@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Budgets on a real PostgreSQL: what fits of a group, what settles, periods, several at once,
+// budgets of the configuration, and workers that ask for the last of one at the same time.
+#include "edge_store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "core/money.h"
+
+// Each request is bounded by 5000000000 (edge_store.c), and costs 3750000000 (ok_attempt).
+#define BOUND INT64_C(5000000000)
+#define COST  INT64_C(3750000000)
+
+static void set_budget(const char *scope, const char *name, const char *period, int64_t limit,
+                       const char *wall)
+{
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "select precis_data.budget_set('%s', '%s', '%s', %" PRId64 ", '%s', false)", scope,
+             name, period, limit, wall);
+    edge_pg_run(&test_pg, sql);
+}
+
+// Each test begins with an empty ledger.
+static void no_budgets(void)
+{
+    edge_pg_run(&test_pg, "delete from precis_data.attempts");
+    edge_pg_run(&test_pg, "delete from precis_data.budgets");
+    edge_pg_run(&test_pg, "delete from precis_data.budget_use");
+}
+
+static void record_ok(struct worker *worker, const struct seen *claimed, int32_t attempt_no)
+{
+    struct attempt_result attempt = ok_attempt(1, attempt_no);
+    struct record_request request = {
+        .owner = owner_of(9), .job_no = claimed->job_no, .epoch = 1, .attempt = &attempt};
+    worker->ops->record(worker->store, &request);
+    assert_int_equal(next(worker, STORE_RECORDED)->verdict, RECORD_DONE);
+}
+
+static void test_some_of_a_group(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    struct seen jobs[5];
+    for (int i = 0; i < 5; i++) {
+        char id[20];
+        snprintf(id, sizeof(id), "some-%d", i);
+        jobs[i] = *claim(a, id, 0, "text");
+    }
+    set_budget("tenant", "t", "month", 3 * BOUND + 1, "wait");
+    for (int i = 4; i >= 0; i--) // a group is by job number, whoever asked first
+        ask_intent(a, &jobs[i], 1, 1);
+    int gone = 0, refused = 0;
+    for (int i = 0; i < 5; i++) {
+        struct seen *seen = next(a, STORE_INTENDED);
+        gone += seen->verdict == INTENT_GO;
+        refused += seen->verdict == INTENT_BUDGET;
+    }
+    assert_int_equal(gone, 3);
+    assert_int_equal(refused, 2);
+    assert_answer("select count(*) from precis_data.attempts a join precis_data.jobs j using "
+                  "(job_no) where j.id in ('some-0', 'some-1', 'some-2')",
+                  "3");
+    assert_answer("select reserved_usd || ' ' || left_usd || ' ' || at_wall || ' ' || set_by "
+                  "from precis.budgets",
+                  "0.015 0.000000000001 wait command");
+    struct seen *again = intend(a, &jobs[3], 1, 1);
+    assert_int_equal(again->verdict, INTENT_BUDGET);
+    assert_string_equal(again->text, "tenant t month wait 15000000001 frees");
+    // Two answers cost less than was reserved for them, and one job more fits.
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(intend(a, &jobs[3], 1, 1)->verdict, INTENT_BUDGET);
+        if (i < 3)
+            record_ok(a, &jobs[i], 1);
+    }
+    assert_answer("select spent_usd || ' ' || reserved_usd from precis.budgets", "0.01125 0");
+    set_budget("tenant", "t", "month", 3 * COST + BOUND, "wait");
+    assert_int_equal(intend(a, &jobs[3], 1, 1)->verdict, INTENT_GO);
+    assert_string_equal(intend(a, &jobs[4], 1, 1)->text, "tenant t month wait 16250000000 frees");
+    no_budgets();
+    worker_free(a);
+}
+
+static void test_doubt_keeps_its_reservation(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    struct seen one = *claim(a, "doubt-1", 0, "text"), two = *claim(a, "doubt-2", 0, "text");
+    set_budget("key", "xai/main", "life", BOUND + COST, "fail");
+    assert_int_equal(intend(a, &one, 1, 1)->verdict, INTENT_GO);
+    struct attempt_result attempt = ok_attempt(1, 1);
+    attempt.outcome = ATTEMPT_IN_DOUBT;
+    attempt.cost_picousd = -1;
+    attempt.at_most_picousd = BOUND;
+    attempt.cost_source = COST_IN_DOUBT;
+    struct record_request request = {
+        .owner = owner_of(9), .job_no = one.job_no, .epoch = 1, .attempt = &attempt};
+    a->ops->record(a->store, &request);
+    next(a, STORE_RECORDED);
+    assert_string_equal(intend(a, &two, 1, 1)->text, "key xai/main life fail 8750000000 full");
+    assert_answer("select in_doubt_usd || ' ' || reserved_usd from precis.budgets", "0.005 0");
+    record_ok(a, &one, 1); // what it cost became known
+    assert_answer("select in_doubt_usd || ' ' || spent_usd from precis.budgets", "0 0.00375");
+    assert_int_equal(intend(a, &two, 1, 1)->verdict, INTENT_GO);
+    no_budgets();
+    worker_free(a);
+}
+
+static void test_the_strictest_is_told(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    struct seen job = *claim(a, "strict", 0, "text");
+    set_budget("all", "", "day", 1, "wait");
+    set_budget("batch", "t/b", "life", 2, "cheaper");
+    assert_string_equal(intend(a, &job, 1, 1)->text, "batch t/b life cheaper 2 full");
+    set_budget("provider", "xai", "month", 3, "fail");
+    assert_string_equal(intend(a, &job, 1, 1)->text, "provider xai month fail 3 full");
+    assert_answer("select budget_usd from precis.batches where batch = 'b'", "0.000000000002");
+    set_budget("provider", "xai", "month", BOUND, "fail");
+    set_budget("batch", "t/b", "life", BOUND, "cheaper");
+    set_budget("all", "", "day", BOUND, "wait");
+    assert_int_equal(intend(a, &job, 1, 1)->verdict, INTENT_GO);
+    no_budgets();
+    worker_free(a);
+}
+
+// What was spent before the budget was set counts, in its period only.
+static void test_set_late(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    struct seen one = *claim(a, "late-1", 0, "text"), two = *claim(a, "late-2", 0, "text");
+    assert_int_equal(intend(a, &one, 1, 1)->verdict, INTENT_GO);
+    record_ok(a, &one, 1);
+    assert_int_equal(intend(a, &two, 1, 1)->verdict, INTENT_GO);
+    edge_pg_run(&test_pg, "update precis_data.attempts set sent_at = sent_at - interval '400 days'"
+                          " where outcome = 'ok'");
+    set_budget("tenant", "t", "month", 10 * BOUND, "wait");
+    set_budget("tenant", "t", "life", 10 * BOUND, "wait");
+    assert_answer("select string_agg(period || ' ' || spent_usd || ' ' || reserved_usd, ', ' order"
+                  " by period) from precis.budgets",
+                  "life 0.00375 0.005, month 0 0.005");
+    record_ok(a, &two, 1); // begun before the budget, settled after
+    assert_answer("select string_agg(period || ' ' || spent_usd || ' ' || reserved_usd, ', ' order"
+                  " by period) from precis.budgets",
+                  "life 0.0075 0, month 0.00375 0");
+    no_budgets();
+    worker_free(a);
+}
+
+static void test_a_new_day(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    struct seen one = *claim(a, "day-1", 0, "text"), two = *claim(a, "day-2", 0, "text");
+    set_budget("tenant", "t", "day", 0, "wait");
+    edge_pg_run(&test_pg, "update precis_data.budget_use set spent_picousd = 0");
+    set_budget("tenant", "t", "day", BOUND, "wait");
+    edge_pg_run(&test_pg, "update precis_data.budget_use set spent_picousd = 0");
+    assert_int_equal(intend(a, &one, 1, 1)->verdict, INTENT_GO);
+    assert_int_equal(intend(a, &two, 1, 1)->verdict, INTENT_BUDGET);
+    // As if both had been yesterday: today has a row of its own.
+    edge_pg_run(&test_pg, "update precis_data.budget_use set starts_on = starts_on - 1");
+    edge_pg_run(&test_pg, "alter table precis_data.attempts disable trigger user");
+    edge_pg_run(&test_pg, "update precis_data.attempts set sent_at = sent_at - interval '1 day'");
+    edge_pg_run(&test_pg, "alter table precis_data.attempts enable trigger user");
+    assert_int_equal(intend(a, &two, 1, 1)->verdict, INTENT_GO);
+    record_ok(a, &one, 1); // settles where it was sent
+    assert_answer("select string_agg(spent_picousd || ' ' || reserved_picousd, ', ' order by "
+                  "starts_on) from precis_data.budget_use",
+                  "3750000000 0, 0 5000000000");
+    no_budgets();
+    worker_free(a);
+}
+
+static void test_configured(void **state)
+{
+    (void)state;
+    struct worker *a = worker_new("a");
+    struct budget budgets[] = {{BUDGET_TENANT, "t", BUDGET_DAY, BUDGET_FAIL, 7},
+                               {BUDGET_KEY, "xai/main", BUDGET_LIFE, BUDGET_WAIT, 300}};
+    a->ops->budgets(a->store, budgets, 2);
+    settle(a);
+    static const char all[] = "select string_agg(scope || ' ' || name || ' ' || period || ' ' || "
+                              "coalesce(limit_picousd, -1) || ' ' || at_wall, ', ' order by scope) "
+                              "from precis_data.budgets";
+    assert_answer(all, "key xai/main life 300 wait, tenant t day 7 fail");
+    set_budget("tenant", "t", "day", 9, "wait"); // a command wins, and stays
+    budgets[1].limit_picousd = 400;
+    a->ops->budgets(a->store, budgets, 2);
+    settle(a);
+    assert_answer(all, "key xai/main life 400 wait, tenant t day 9 wait");
+    a->ops->budgets(a->store, NULL, 0);
+    settle(a);
+    assert_answer(all, "tenant t day 9 wait");
+    edge_pg_run(&test_pg, "select precis_data.budget_forget('tenant', 't', 'day')");
+    assert_answer("select count(*) from precis_data.budget_use", "0");
+    worker_free(a);
+}
+
+// Many calls of two workers for the last of a budget, all under way at once.
+static void test_two_workers(void **state)
+{
+    (void)state;
+    struct worker *workers[2] = {worker_new("a"), worker_new("b")};
+    struct seen jobs[2][60];
+    for (int w = 0; w < 2; w++)
+        for (int i = 0; i < 60; i++) {
+            char id[30];
+            snprintf(id, sizeof(id), "two-%d-%d", w, i);
+            jobs[w][i] = *claim(workers[w], id, 0, "text");
+        }
+    set_budget("provider", "xai", "life", 1000 * BOUND, "wait");
+    edge_pg_run(&test_pg, "update precis_data.budgets set limit_picousd = (select spent_picousd +"
+                          " reserved_picousd + doubt_picousd from precis_data.budget_use)"
+                          " + 41 * 5000000000");
+    int gone = 0;
+    for (int i = 0; i < 60; i += 4)
+        for (int w = 0; w < 2; w++)
+            for (int k = 0; k < 4; k++)
+                ask_intent(workers[w], &jobs[w][i + k], 1, 1);
+    for (int w = 0; w < 2; w++)
+        for (int i = 0; i < 60; i++)
+            gone += next(workers[w], STORE_INTENDED)->verdict == INTENT_GO;
+    assert_int_equal(gone, 41);
+    assert_answer("select left_usd from precis.budgets", "0");
+    no_budgets();
+    worker_free(workers[0]);
+    worker_free(workers[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_some_of_a_group),
+        cmocka_unit_test(test_doubt_keeps_its_reservation),
+        cmocka_unit_test(test_the_strictest_is_told),
+        cmocka_unit_test(test_set_late),
+        cmocka_unit_test(test_a_new_day),
+        cmocka_unit_test(test_configured),
+        cmocka_unit_test(test_two_workers),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
