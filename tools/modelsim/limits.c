@@ -192,8 +192,7 @@ static void play_foreign(struct limits *limits, struct limit_slot *slot,
     double mean_ms = foreign_wants(rule, want);
     if (slot->foreign_at_ms <= 0)
         slot->foreign_at_ms = (double)now_ms + draw_gap_ms(slot, mean_ms);
-    for (; slot->foreign_at_ms <= (double)now_ms;
-         slot->foreign_at_ms += draw_gap_ms(slot, mean_ms)) {
+    while (slot->foreign_at_ms <= (double)now_ms) {
         uint64_t at_ms = (uint64_t)slot->foreign_at_ms;
         enum limit_kind kind;
         refill_all(slot, rule, at_ms > slot->buckets[0].at_ms ? at_ms : slot->buckets[0].at_ms);
@@ -202,6 +201,7 @@ static void play_foreign(struct limits *limits, struct limit_slot *slot,
         limits->foreign_refused += refused;
         if (!refused)
             take(slot, rule, want, at_ms);
+        slot->foreign_at_ms += draw_gap_ms(slot, mean_ms);
     }
 }
 
