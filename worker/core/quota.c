@@ -196,7 +196,7 @@ bool quota_fleet_ask(struct quota_fleet *fleet, const struct quota_asker *asker,
         .fleet = fleet, .asker = asker, .ask = ask, .out = out, .now_us = asker->now_us};
     *out = (struct quota_grant){0};
     c.lane = quota_find_lane(fleet, ask, c.now_us);
-    c.row = quota_find_row(c.lane, asker->worker);
+    c.row = quota_find_row(c.lane, asker);
     c.repeated = c.row->serial == asker->serial;
     c.row->serial = asker->serial;
     c.row->asked_at_us = c.now_us;

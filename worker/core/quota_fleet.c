@@ -84,14 +84,28 @@ struct quota_key *quota_find_key(struct quota_fleet *fleet, const struct quota_a
     return key;
 }
 
-struct quota_row *quota_find_row(struct quota_lane *lane, int64_t worker)
+// Of workers that ended long ago.
+static void forget_rows(struct quota_lane *lane, const struct quota_asker *asker)
+{
+    for (size_t i = 0; i < lane->row_count;) {
+        const struct quota_row *row = &lane->rows[i];
+        if (row->asked_at_us < asker->now_us - QUOTA_HOUR_US &&
+            !asker->is_live(asker->context, row->worker))
+            lane->rows[i] = lane->rows[--lane->row_count];
+        else
+            i++;
+    }
+}
+
+struct quota_row *quota_find_row(struct quota_lane *lane, const struct quota_asker *asker)
 {
     for (size_t i = 0; i < lane->row_count; i++)
-        if (lane->rows[i].worker == worker)
+        if (lane->rows[i].worker == asker->worker)
             return &lane->rows[i];
+    forget_rows(lane, asker);
     lane->rows = own_grow(lane->rows, lane->row_count + 1, sizeof(*lane->rows));
     struct quota_row *row = &lane->rows[lane->row_count++];
-    *row = (struct quota_row){.worker = worker};
+    *row = (struct quota_row){.worker = asker->worker};
     return row;
 }
 

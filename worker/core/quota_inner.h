@@ -87,7 +87,7 @@ struct quota_lane *quota_find_lane(struct quota_fleet *fleet, const struct quota
 // NULL: it was never closed, and `make` is false.
 struct quota_key *quota_find_key(struct quota_fleet *fleet, const struct quota_ask *ask,
                                  bool of_model, bool make);
-struct quota_row *quota_find_row(struct quota_lane *lane, int64_t worker);
+struct quota_row *quota_find_row(struct quota_lane *lane, const struct quota_asker *asker);
 // What holds of a limit: `quota set`, else what the ask says. QUOTA_DIMENSIONS: calls in flight.
 int64_t quota_limit(const struct quota_fleet *fleet, const struct quota_ask *ask,
                     enum quota_dimension dimension);

@@ -327,6 +327,17 @@ static void take_results(struct pg_link *link)
     }
 }
 
+// A worker's own notices tell it nothing new.
+static void take_notices(struct pg_link *link)
+{
+    PGnotify *notify;
+    while (link->connection && (notify = PQnotifies(link->connection)) != NULL) {
+        if (link->state == LINK_UP && notify->be_pid != PQbackendPID(link->connection))
+            link->options.notice(link->options.context, notify->extra);
+        PQfreemem(notify);
+    }
+}
+
 static void on_socket(void *context)
 {
     struct pg_link *link = context;
@@ -334,6 +345,7 @@ static void on_socket(void *context)
     bool read = PQconsumeInput(link->connection) == 1;
     link->reading = true;
     take_results(link);
+    take_notices(link);
     link->reading = false;
     if (link->connection == NULL) // closed by one of those who were answered
         return;
@@ -357,6 +369,11 @@ static void send_session(struct pg_unit *unit, struct pg_link *link)
     (void)unit;
     run_text(link, pg_params_session_sql);
     run_text(link, migrate_judge_sql);
+    if (link->options.channel) {
+        char sql[80];
+        snprintf(sql, sizeof(sql), "listen %.63s", link->options.channel);
+        run_text(link, sql);
+    }
 }
 
 static void refuse(struct pg_link *link, enum migrate_verdict verdict)
@@ -376,7 +393,7 @@ static void refuse(struct pg_link *link, enum migrate_verdict verdict)
 static void session_done(struct pg_unit *unit, PGresult *const *results, size_t count)
 {
     struct pg_link *link = link_of_session(unit);
-    CHECK(count == 2);
+    CHECK(count == (link->options.channel ? 3 : 2));
     const char *version = PQgetisnull(results[1], 0, 0) ? NULL : PQgetvalue(results[1], 0, 0);
     const char *oldest = PQgetisnull(results[1], 0, 1) ? NULL : PQgetvalue(results[1], 0, 1);
     enum migrate_verdict verdict = migrate_judge(version, oldest);

@@ -67,6 +67,10 @@ struct pg_link_options {
     // The schema does not fit this program, which has to end (exit 2). `text`: one sentence with
     // the command to run. Nothing is sent any more.
     void (*refused)(void *context, const char *text);
+    // NULL, or a channel to LISTEN on; `notice` gets what others send. What is sent while the
+    // connection is away is lost.
+    const char *channel;
+    void (*notice)(void *context, const char *payload);
     void *context;
     struct log *log;
 };

@@ -37,7 +37,7 @@ static const struct store_kind *const kinds[STORE_KINDS] = {
     [STORE_KIND_INNOCENT] = &store_kind_innocent,   [STORE_KIND_WAITING] = &store_kind_waiting,
     [STORE_KIND_ANNOUNCED] = &store_kind_announced, [STORE_KIND_SWEEP] = &store_kind_sweep,
     [STORE_KIND_REQUEUED] = &store_kind_requeued,   [STORE_KIND_RELEASE] = &store_kind_release,
-    [STORE_KIND_BUDGETS] = &store_kind_budgets,
+    [STORE_KIND_BUDGETS] = &store_kind_budgets,     [STORE_KIND_QUOTA] = &store_kind_quota,
 };
 
 static void flush(struct store *store);
@@ -311,6 +311,13 @@ static void on_refused(void *context, const char *text)
         store->options.on_refused(store->options.context, text);
 }
 
+static void on_notice(void *context, const char *what)
+{
+    struct store_event event = {.kind = STORE_NOTICE};
+    event.u.notice.what = what;
+    store_emit(context, &event);
+}
+
 static void make_nonce(char out[33])
 {
     unsigned char bytes[16];
@@ -344,6 +351,8 @@ static struct pg_link *make_link(struct store *store)
         .up = on_up,
         .down = on_down,
         .refused = on_refused,
+        .channel = "precis",
+        .notice = on_notice,
         .context = store,
         .log = store->options.log,
     };
@@ -437,6 +446,7 @@ const struct store_ops *store_ops_pg(void)
         .renew = store_renew,
         .sweep = store_sweep,
         .take_requeued = store_take_requeued,
+        .quota = store_quota,
         .release = store_release,
     };
     return &ops;

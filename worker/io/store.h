@@ -83,7 +83,15 @@
 //           Jobs that `retry` reopened (the message is the job's spec, topic, partition and offset
 //           its first ones) and kept messages whose version this program knows (job_no 0), which
 //           nobody has taken, or a worker whose lease has ended. This worker has them.
+// quota     Asks of one lane each (a key with a model) are answered by the rule of core/quota.h, by
+//           the database's clock. An operation that is applied again gives anew; what it gave first
+//           is lost, and what it brought (back, settled, headers, closings) counts once. Its commit
+//           need not reach the disk, unless it gives what a crash must not forget: a debt of more
+//           than a second, a day's limit, slots, a probe.
 // release   The worker's row ends; its claims without an outcome become nobody's (no crash).
+//
+// Notices: whoever changes what the fleet should know of does pg_notify('precis', what) in the same
+// transaction; every other store that is up emits STORE_NOTICE. Nothing depends on them.
 //
 // Each answer comes from the loop, never from inside the call that asks. Log events:
 // store_connected, store_lost, store_unreachable, store_failed, store_refused, store_rejected;
