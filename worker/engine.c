@@ -45,6 +45,7 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     prompt_overhead_init(&engine->overhead);
     gate_init(engine);
     documents_init(engine);
+    packs_init(engine);
     return engine;
 }
 
@@ -62,10 +63,12 @@ void engine_free(struct engine *engine)
             struct job *job = engine_job_of(node);
             list_remove(&job->in_queue);
             order_remove(&job->in_order);
+            list_remove(&job->in_pack);
             list_remove(node);
             job_free(job);
         }
     gate_deinit(engine);
+    packs_deinit(engine);
     fact_words_free(engine->words);
     prompt_overhead_deinit(&engine->overhead);
     intake_deinit(engine);
@@ -165,6 +168,7 @@ void engine_step(struct engine *engine, struct job *job, const struct job_event 
     for (size_t i = 0; i < actions.count; i++)
         engine_act(engine, job, actions.kinds[i]);
     gate_update(engine, job);
+    packs_update(engine, job);
     documents_update(engine, job);
     if (verdict == JOB_ENDED) {
         end_job(engine, job);
@@ -476,6 +480,7 @@ int64_t engine_run(struct engine *engine)
         keep_house(engine);
     wake_jobs(engine);
     documents_pump(engine);
+    packs_pump(engine);
     int64_t next_ms = keys_limit_checks(engine);
     next_ms = sooner(next_ms, gate_pump(engine));
     intake_adjust(engine);

@@ -49,14 +49,13 @@ static void act_intend(struct engine *engine, struct job *job)
         .reasoning_mode = reasoning_mode_text(job->spec->reasoning_mode),
         .price_version = plan->model->price_version,
         .at_most_picousd = job->call.at_most_picousd,
+        .pack = packs_name(job),
         .plan = plan->stored ? NULL : &row,
     };
     engine->edges.store_ops->intend(engine->edges.store, &request);
 }
 
-// "tenant/batch/id/revision/n": the call's name for the provider's support and for gateways that
-// know idempotency keys.
-static void name_call(const struct job *job, struct buf *out)
+void engine_name_call(const struct job *job, struct buf *out)
 {
     buf_printf(out, "%s/%s/%s/%" PRId64 "/%zu", job->spec->tenant, job->spec->batch, job->spec->id,
                job->spec->revision, job->plan.cursor + 1);
@@ -71,9 +70,11 @@ static void act_call(struct engine *engine, struct job *job)
     buf_init(&bearer, 0);
     buf_init(&key, 0);
     buf_init(&request_id, 0);
-    name_call(job, &key);
+    engine_name_call(job, &key);
     buf_printf(&key, "/%d/%d", job->plan.no, job->call.repaired + 2 * job->call.widened);
-    name_call(job, &request_id);
+    if (job->pack) // the same documents are never packed again
+        buf_printf(&key, "/pack/%d", job->call.last_attempt_no);
+    engine_name_call(job, &request_id);
     buf_printf(&request_id, "/%d/%d", job->plan.no, job->call.last_attempt_no);
     struct header headers[5];
     size_t count = 0;
@@ -111,15 +112,19 @@ static void count_attempt(struct engine *engine, const struct job *job)
     const struct attempt_result *attempt = &job->draft.attempt;
     struct metrics *metrics = engine->options.metrics;
     const char *model = job->plan.model->name;
-    metrics_add(metrics, METRIC_CALLS, model, attempt_outcome_name(attempt->outcome), 1);
+    bool leads = packs_leads(engine, job); // a shared call counts once
+    if (leads)
+        metrics_add(metrics, METRIC_CALLS, model, attempt_outcome_name(attempt->outcome), 1);
     metrics_add(metrics, METRIC_TOKENS, model, "input", attempt->usage.input_tokens);
     metrics_add(metrics, METRIC_TOKENS, model, "cached", attempt->usage.cached_tokens);
     metrics_add(metrics, METRIC_TOKENS, model, "output", attempt->usage.output_tokens);
     metrics_add(metrics, METRIC_TOKENS, model, "reasoning", attempt->usage.reasoning_tokens);
     if (attempt->cost_picousd > 0)
         metrics_add(metrics, METRIC_COST, model, NULL, attempt->cost_picousd);
-    if (attempt->outcome == ATTEMPT_IN_DOUBT)
+    if (attempt->outcome == ATTEMPT_IN_DOUBT && leads)
         metrics_add(metrics, METRIC_CALLS_IN_DOUBT, NULL, NULL, 1);
+    if (!leads)
+        return;
     if (attempt->outcome == ATTEMPT_OK)
         metrics_observe_ms(metrics, METRIC_CALL_SECONDS, model, attempt->duration_ms);
     else if (attempt->outcome != ATTEMPT_CANCELLED)
@@ -276,6 +281,9 @@ void engine_act(struct engine *engine, struct job *job, enum action_kind kind)
         break;
     case ACTION_CANCEL_CALL:
         edges->http_ops->cancel(edges->http, job->id, job->cancel_serial);
+        break;
+    case ACTION_SHARE:
+        packs_answered(engine, job);
         break;
     case ACTION_RECORD:
         act_record(engine, job);

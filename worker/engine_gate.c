@@ -117,7 +117,7 @@ static bool is_in_question(const struct engine *engine, const struct job *job)
 
 void gate_update(struct engine *engine, struct job *job)
 {
-    bool wants = job->step == STEP_INTENT || job->step == STEP_CALL;
+    bool wants = job->step == STEP_INTENT || job->step == STEP_CALL || packs_keeps_slot(job);
     if (job->holds_slot && !wants)
         give_slot_back(engine, job);
     if (job->in_order.in != NULL || !job_is_ready(job, engine_now(engine)) ||
@@ -148,13 +148,14 @@ static void admit(struct engine *engine, const struct config_model *model, struc
     int64_t now_ms = engine_now(engine);
     pace_take(&lane->requests, 1, now_ms);
     struct slot_id id = job->id;
+    packs_form(engine, job);
     engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
     job = slots_get(&engine->jobs, id);
     if (!job || !job->holds_slot) { // it failed before its call: the request was not used
         pace_give_back(&lane->requests, 1);
         return;
     }
-    job->reserved_tokens = job->call.input_tokens_estimate + job->call.max_output_tokens;
+    job->reserved_tokens = packs_admit(engine, job);
     pace_take(&lane->tokens, job->reserved_tokens, now_ms);
 }
 

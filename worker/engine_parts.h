@@ -5,6 +5,7 @@
 //   engine_health.c  /health and gauges
 //   engine_intake.c  partitions and messages: from Kafka to a job, and back to the offset
 //   engine_gate.c    admission: who goes next
+//   engine_pack.c    calls that several jobs share
 //   engine_documents.c  documents: how many are read at once
 //   engine_key.c     keys: which one a call goes with, what closes and opens them
 #ifndef PRECIS_ENGINE_PARTS_H
@@ -73,6 +74,14 @@ struct key_state { // of one key of one provider
     int64_t good_until_ms;  // what GET /models said of the key is believed until then
 };
 
+#define PACK_BUCKETS 64
+
+// Calls that several jobs share (core/pack.h).
+struct packs {
+    struct list waiting[PACK_BUCKETS][PRIORITIES]; // jobs that may be packed, by pack_hash
+    struct list under_way, due; // packs; due: all their members are where the next thing is done
+};
+
 struct documents { // that wait to be fetched, and those that wait for an extractor
     struct list to_fetch[PRIORITIES], to_extract[PRIORITIES];
     size_t under_way; // extractions: bytes fetched or being fetched, and not text yet
@@ -91,6 +100,7 @@ struct engine {
     struct fact_words *words; // for every job's summary
     struct prompt_overhead overhead;
     struct documents documents;
+    struct packs packs;
     int64_t next_serial;
     uint64_t came; // jobs that ever came
     size_t bytes;  // that jobs hold
@@ -116,6 +126,9 @@ void engine_step(struct engine *engine, struct job *job, const struct job_event 
 void engine_add(struct engine *engine, struct job *job, struct slot_id partition);
 // Carries one action out.
 void engine_act(struct engine *engine, struct job *job, enum action_kind kind);
+// "tenant/batch/id/revision/n": the call's name for the provider's support and for gateways that
+// know idempotency keys.
+void engine_name_call(const struct job *job, struct buf *out);
 // Of an entry in engine->steps.
 struct job *engine_job_of(struct list_node *node);
 // What a job in ADMIT, HELD, DOCUMENT or EXTRACT waits for; the start is monotonic, 0 where none is
@@ -170,6 +183,27 @@ void keys_succeeded(struct engine *engine, struct job *job);
 void keys_on_check(struct engine *engine, const struct http_event *event);
 // Ends questions that nobody answers. Returns when to look again.
 int64_t keys_limit_checks(struct engine *engine);
+
+// engine_pack.c
+void packs_init(struct engine *engine);
+void packs_deinit(struct engine *engine);
+// After each step of a job: keeps the list of those that may be packed, and its pack's state.
+void packs_update(struct engine *engine, struct job *job);
+// The job is about to be admitted with its key: looks for others that share its call. It gets a
+// pack where there are any.
+void packs_form(struct engine *engine, struct job *leader);
+// The leader was admitted: so are the others. Returns the tokens that all of them reserve.
+int64_t packs_admit(struct engine *engine, struct job *leader);
+// Sends what is ready to be sent, and shares what was answered.
+void packs_pump(struct engine *engine);
+// The call of the leader's pack is over.
+void packs_answered(struct engine *engine, struct job *leader);
+// The pack's call is still to come, with the leader's slot.
+bool packs_keeps_slot(const struct job *job);
+// Whether the job's call is its own, or it leads those that share it.
+bool packs_leads(const struct engine *engine, const struct job *job);
+// What all shares of its call are called by, of the same form as a call's own name; NULL: none.
+const char *packs_name(const struct job *job);
 
 // engine_documents.c
 void documents_init(struct engine *engine);

@@ -84,6 +84,12 @@ struct config_documents {
 #include "core/config.def"
 };
 
+struct config_packing {
+#define PACKING CONFIG_MEMBER
+#include "core/config.def"
+    int64_t doubt_picousd; // of `doubt_usd`
+};
+
 // As written; struct config has the result as `retry`.
 struct config_retry {
 #define RETRY CONFIG_MEMBER
@@ -162,6 +168,7 @@ struct config {
     struct config_log log;
     struct config_worker worker;
     struct config_documents documents;
+    struct config_packing packing;
     struct config_retry retry_keys;
     struct backoff retry; // made of retry_keys and its preset
     struct config_retention retention;

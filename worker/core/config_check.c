@@ -640,6 +640,14 @@ static void check_tool(const struct check *check, const struct config_tool *tool
                           "tool `%s` of kind %s %s", tool->name, tool->kind, fault);
 }
 
+// Its bounds were checked when it was read.
+static void read_packing(struct config *config)
+{
+    const char *doubt_usd = config->packing.doubt_usd;
+    if (doubt_usd)
+        (void)money_parse_usd(doubt_usd, &config->packing.doubt_picousd);
+}
+
 void config_finish(struct config *config, struct config_errors *errors)
 {
     struct check check = {config, errors};
@@ -647,6 +655,7 @@ void config_finish(struct config *config, struct config_errors *errors)
     check_http(&check);
     check_documents(&check);
     check_retry(&check);
+    read_packing(config);
     for (size_t i = 0, keys = 0; i < config->provider_count; i++) {
         check_provider(&check, &config->providers[i]);
         config->providers[i].first_key = keys;

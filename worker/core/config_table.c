@@ -44,6 +44,7 @@ static const struct config_field FIELDS[] = {
 #define LOG(...)       FIELD(LOG, struct config_log, __VA_ARGS__)
 #define WORKER(...)    FIELD(WORKER, struct config_worker, __VA_ARGS__)
 #define DOCUMENTS(...) FIELD(DOCUMENTS, struct config_documents, __VA_ARGS__)
+#define PACKING(...)   FIELD(PACKING, struct config_packing, __VA_ARGS__)
 #define RETRY(...)     FIELD(RETRY, struct config_retry, __VA_ARGS__)
 #define RETENTION(...) FIELD(RETENTION, struct config_retention, __VA_ARGS__)
 #define PROVIDER(...)  FIELD(PROVIDER, struct config_provider, __VA_ARGS__)
@@ -82,6 +83,7 @@ static const struct config_section_info SECTIONS[CONFIG_SECTION_COUNT + 1] = {
     [CONFIG_LOG] = ONE(log, "What is logged."),
     [CONFIG_WORKER] = ONE(worker, "What one worker holds."),
     [CONFIG_DOCUMENTS] = ONE(documents, "Which documents are taken."),
+    [CONFIG_PACKING] = ONE(packing, "When several short documents share one request."),
     [CONFIG_RETRY] = {"retry", false, offsetof(struct config, retry_keys), 0,
                       sizeof(struct config_retry), "How failed calls are tried again."},
     [CONFIG_RETENTION] = ONE(retention, "How long data is kept."),

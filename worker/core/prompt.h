@@ -11,6 +11,9 @@
 // The system message depends only on the job's parameters and the kind of call, so that calls of
 // one batch share their beginning in the provider's cache.
 //
+// Several documents in one request each have a fence of their own; its letters are the document's
+// id, under which it is answered.
+//
 // Kinds: WHOLE, the document fits; PART, one part of a longer one, answered as
 // {summary, key_points} in more room, whatever the job's schema, whose fields it is told; COMBINE,
 // the part answers are the text and the job's own form is asked for. The word JSON is in every
@@ -35,6 +38,10 @@
 #define PART_POINTS_MAX_OWN 16
 // Most bytes of a bad answer that its repair shows to the model.
 #define PROMPT_BAD_ANSWER_BYTES 16384
+
+// Packed documents of one request, at most, and the bytes of a document's id there.
+#define PROMPT_PACK_MOST 20
+#define PROMPT_ID_BYTES  9
 
 enum prompt_kind { PROMPT_WHOLE, PROMPT_PART, PROMPT_COMBINE };
 
@@ -76,6 +83,20 @@ void prompt_deinit(struct prompt *prompt);
 // The plain estimate of its tokens: messages, schema and framing (core/tokens.h).
 int64_t prompt_tokens(const struct prompt *prompt);
 
+// One of several documents in one request.
+struct prompt_document {
+    const char *text;
+    size_t text_len;
+    const char *name;         // NULL: none
+    char id[PROMPT_ID_BYTES]; // prompt_build_pack draws it; in none of the texts
+};
+
+// The same for several documents of equal parameters, at least one and at most PROMPT_PACK_MOST,
+// all of them whole. The answer's form is {"documents": [{"id": ID, "answer": ANSWER}]}, where
+// ANSWER is what a document alone would be answered with. Sets their ids.
+void prompt_build_pack(struct prompt *out, const struct job_spec *spec,
+                       struct prompt_document *documents, size_t count, uint64_t random);
+
 // The last answer of prompt_overhead_tokens, for the jobs behind it that ask the same of a model.
 struct prompt_overhead {
     struct buf key; // what of a spec stands in every prompt
@@ -90,6 +111,8 @@ int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhe
 // The part of it that makes schemas (core/prompt_schema.c). The answer's schema for a kind of call
 // on the heap, and whether it is a strict one.
 char *prompt_schema(const struct job_spec *spec, enum prompt_kind kind, bool *out_strict);
+// The same around a list of answers with ids. On the heap.
+char *prompt_pack_schema(const struct job_spec *spec, bool *out_strict);
 // Most key points of a part's answer.
 int64_t prompt_part_points(const struct job_spec *spec);
 // Whether a call of this kind is answered in the form of the job's own output_schema.

@@ -174,9 +174,9 @@ static bool strict_root(const json_t *schema)
 
 // ------------------------------------------------------------------------- the user's own
 
-// A reference of the user's schema, seen from the root of the one that holds it as `output`. Its
-// definitions have been moved to that root, where all providers look for them.
-static void move_reference(json_t *schema, json_t *reference)
+// A reference of a schema, seen from the root of the one that holds it at `place`. Its definitions
+// have been moved to that root, where all providers look for them.
+static void move_reference(json_t *schema, json_t *reference, const char *place)
 {
     const char *target = json_string_value(reference);
     if (!target || *target != '#' || strncmp(target, "#/$defs/", 8) == 0)
@@ -185,27 +185,34 @@ static void move_reference(json_t *schema, json_t *reference)
         return; // an anchor
     struct buf moved OWN_BUF;
     buf_init(&moved, 0);
-    buf_printf(&moved, "#/properties/output%s", target + 1);
+    buf_printf(&moved, "#%s%s", place, target + 1);
     json_object_set_new(schema, "$ref", json_string(buf_str(&moved)));
 }
 
-static void move_references(json_t *schema, int depth)
+static void move_references(json_t *schema, const char *place, int depth)
 {
     if (depth > MAX_SCHEMA_DEPTH)
         return;
     for (size_t i = 0; i < json_array_size(schema); i++)
-        move_references(json_array_get(schema, i), depth + 1);
+        move_references(json_array_get(schema, i), place, depth + 1);
     for (void *i = json_object_iter(schema); i; i = json_object_iter_next(schema, i))
-        move_references(json_object_iter_value(i), depth + 1);
-    move_reference(schema, json_object_get(schema, "$ref"));
+        move_references(json_object_iter_value(i), place, depth + 1);
+    move_reference(schema, json_object_get(schema, "$ref"), place);
+}
+
+// Prepares a schema for its place in another one, whose definitions its own become.
+static json_t *move_out(json_t *schema, const char *place)
+{
+    move_references(schema, place, 0);
+    json_t *definitions = json_incref(json_object_get(schema, "$defs"));
+    json_object_del(schema, "$defs");
+    return definitions;
 }
 
 // {output, quotes} around the user's schema, which is taken.
 static json_t *with_quotes(json_t *own)
 {
-    move_references(own, 0);
-    json_t *definitions = json_incref(json_object_get(own, "$defs"));
-    json_object_del(own, "$defs");
+    json_t *definitions = move_out(own, "/properties/output");
     json_t *wrapped = json_pack(
         "{s:s, s:{s:o, s:{s:s, s:{s:s, s:{s:{s:s, s:s}, s:{s:s, s:s}}, s:[s,s], s:b}}}, s:[s,s], "
         "s:b}",
@@ -237,5 +244,25 @@ char *prompt_schema(const struct job_spec *spec, enum prompt_kind kind, bool *ou
     char *text = json_dumps(schema, JSON_COMPACT);
     CHECK(text);
     json_decref(schema);
+    return text;
+}
+
+char *prompt_pack_schema(const struct job_spec *spec, bool *out_strict)
+{
+    char *one OWN_FREE = prompt_schema(spec, PROMPT_WHOLE, out_strict);
+    json_t *answer = json_loads(one, 0, NULL);
+    CHECK(answer);
+    json_t *definitions = move_out(answer, "/properties/documents/items/properties/answer");
+    json_t *packed = json_pack(
+        "{s:s, s:{s:{s:s, s:{s:s, s:{s:{s:s}, s:o}, s:[s,s], s:b}}}, s:[s], s:b}", "type", "object",
+        "properties", "documents", "type", "array", "items", "type", "object", "properties", "id",
+        "type", "string", "answer", answer, "required", "id", "answer", "additionalProperties", 0,
+        "required", "documents", "additionalProperties", 0);
+    CHECK(packed);
+    if (definitions)
+        json_object_set_new(packed, "$defs", definitions);
+    char *text = json_dumps(packed, JSON_COMPACT);
+    CHECK(text);
+    json_decref(packed);
     return text;
 }

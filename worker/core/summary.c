@@ -159,7 +159,7 @@ static void explain_not_json(const char *text, size_t len, const struct failure 
 }
 
 // The answer as one object; NULL with the failure set. Numbers that no int64 holds become reals.
-static json_t *load_object(const char *content, size_t len, struct failure *out_failure)
+json_t *summary_read_object(const char *content, size_t len, struct failure *out_failure)
 {
     const char *text = content;
     strip_fence(&text, &len);
@@ -388,7 +388,7 @@ bool summary_parse(struct summary *out, const struct summary_rule *rule, const c
 {
     *out = (struct summary){.warning_count = 0};
     struct reading reading = {.rule = rule, .out = out, .failure = out_failure};
-    json_t *root = load_object(content, len, out_failure);
+    json_t *root = summary_read_object(content, len, out_failure);
     if (!root)
         return false;
     bool ok = rule->own_schema ? read_own_form(&reading, root)

@@ -17,6 +17,7 @@
 #include "core/prompt.h"
 
 struct json_schema;
+struct json_t;
 
 // Under so many code points of text fewer key points pass than the job's minimum.
 #define SUMMARY_SHORT_SOURCE_CHARS 600
@@ -56,6 +57,9 @@ struct summary_rule summary_rule_of(const struct job_spec *spec, enum prompt_kin
 bool summary_parse(struct summary *out, const struct summary_rule *rule, const char *content,
                    size_t len, struct failure *out_failure);
 void summary_deinit(struct summary *summary);
+// The part of it that reads: the model's text as one JSON object, with the same forgiveness. The
+// caller drops it. NULL: ERR_NOT_JSON.
+struct json_t *summary_read_object(const char *content, size_t len, struct failure *out_failure);
 // What the job's result holds (CONTRACT.md, section 2): the user's own form, or
 // {"summary": string, "key_points": [string]}; compact, on the heap.
 char *summary_output(const struct summary *summary);

@@ -21,6 +21,7 @@ void store_intend(void *store, const struct intent_request *request)
     copy->key_name = store_item_text(item, request->key_name);
     copy->reasoning_mode = store_item_text(item, request->reasoning_mode);
     copy->price_version = store_item_text(item, request->price_version);
+    copy->pack = store_item_text(item, request->pack);
     if (request->plan) {
         item->plan = *request->plan;
         item->plan.model = store_item_text(item, request->plan->model);
@@ -101,7 +102,8 @@ static void run_attempts(struct store *store, struct store_item **items, size_t 
     add_numbers(store, &args, items, count);
     struct pg_array *provider = store_args_array(&args), *model = store_args_array(&args),
                     *key_name = store_args_array(&args), *mode = store_args_array(&args),
-                    *price = store_args_array(&args), *at_most = store_args_array(&args);
+                    *price = store_args_array(&args), *at_most = store_args_array(&args),
+                    *pack = store_args_array(&args);
     for (size_t i = 0; i < count; i++) {
         const struct intent_request *request = intent_of(items[i]);
         pg_array_add_text(provider, request->provider);
@@ -110,6 +112,7 @@ static void run_attempts(struct store *store, struct store_item **items, size_t 
         pg_array_add_text(mode, request->reasoning_mode);
         pg_array_add_text(price, request->price_version);
         pg_array_add_int(at_most, request->at_most_picousd);
+        pg_array_add_text(pack, request->pack);
     }
     store_args_run(&args, link, STORE_SQL_intent_attempts);
     store_args_deinit(&args);

@@ -130,18 +130,17 @@ static enum step_result lost_to_another(struct job *job, const struct job_now *n
     return STEP_WAIT;
 }
 
-// The row says `sent`, but the lease ended while it was written: nothing leaves.
-static enum step_result take_back(struct job *job, const struct step_context *context)
+enum step_result admit_take_back(struct job *job, const struct step_context *context)
 {
     job->call.started_unix_ms = context->now->db_now_ms;
     draft_attempt(job, ATTEMPT_CANCELLED, context->now);
-    job->after_record = STEP_ADMIT;
+    job->after_record = job->dropped ? STEP_END : STEP_ADMIT;
     job_move(job, STEP_RECORD, context->now);
     job_act(context, ACTION_RECORD);
     return STEP_WAIT;
 }
 
-static enum step_result begin_call(struct job *job, const struct step_context *context)
+enum step_result admit_send(struct job *job, const struct step_context *context)
 {
     const struct job_now *now = context->now;
     struct call *call = &job->call;
@@ -179,6 +178,16 @@ static enum step_result at_the_wall(struct job *job, const struct budget_refusal
     return admit_enter(job, now);
 }
 
+static enum step_result go(struct job *job, const struct step_context *context)
+{
+    if (job->pack) {
+        job_move(job, STEP_PACKED, context->now);
+        return STEP_WAIT;
+    }
+    // The lease may have ended while the row was written.
+    return context->now->lease_valid ? admit_send(job, context) : admit_take_back(job, context);
+}
+
 enum step_result step_intent(struct job *job, const struct job_event *event,
                              const struct step_context *context)
 {
@@ -190,7 +199,7 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
         job->call.last_attempt_no++;
         job->attempts_all++;
         job->plan.stored = true;
-        return now->lease_valid ? begin_call(job, context) : take_back(job, context);
+        return go(job, context);
     case INTENT_FENCED:
         return lost_to_another(job, now);
     case INTENT_STOPPED:

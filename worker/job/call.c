@@ -32,9 +32,11 @@ static void restore_attempt(struct call *call, const struct saved_attempt *saved
         call->last_attempt_no = saved->attempt_no;
     if (saved->reopened)
         return;
-    enum err_class class = saved->code ? err_class(err_from_text(saved->code)) : ERR_CLASS_NONE;
+    enum err_code code = saved->code ? err_from_text(saved->code) : ERR_NONE;
+    enum err_class class = err_class(code);
     if (saved->outcome == ATTEMPT_IN_DOUBT)
         call->doubtful++;
+    call->alone = call->alone || saved->outcome == ATTEMPT_IN_DOUBT || code == ERR_PACKED_ANSWER;
     if (saved->outcome != ATTEMPT_FAILED)
         return;
     if (class == ERR_CLASS_TRANSIENT)
@@ -62,14 +64,14 @@ void call_restore(struct job *job)
 }
 
 // At the slowest speed that is accepted, and half as long again.
-static int64_t total_limit_ms(const struct job *job, int64_t tokens_per_second)
+int64_t call_total_ms(const struct job *job, int64_t max_output_tokens, const struct job_now *now)
 {
-    int64_t speed = tokens_per_second ? tokens_per_second : DEFAULT_TOKENS_PER_SECOND;
+    int64_t speed = now->tokens_per_second ? now->tokens_per_second : DEFAULT_TOKENS_PER_SECOND;
     if (speed > DEFAULT_TOKENS_PER_SECOND)
         speed = DEFAULT_TOKENS_PER_SECOND;
     if (speed < LEAST_TOKENS_PER_SECOND)
         speed = LEAST_TOKENS_PER_SECOND;
-    return job->plan.model->provider->first_byte_ms + job->call.max_output_tokens * 1500 / speed;
+    return job->plan.model->provider->first_byte_ms + max_output_tokens * 1500 / speed;
 }
 
 enum prompt_kind call_prompt_kind(enum plan_call_kind kind)
@@ -85,8 +87,7 @@ static int count_parts(const struct plan *plan)
     return parts;
 }
 
-static void build_prompt(struct job *job, const struct job_now *now, struct prompt *prompt,
-                         int64_t *out_text_tokens)
+static void build_prompt(struct job *job, const struct job_now *now, struct prompt *prompt)
 {
     struct buf joined;
     buf_init(&joined, 0);
@@ -102,12 +103,22 @@ static void build_prompt(struct job *job, const struct job_now *now, struct prom
     };
     plan_call_text(job, &joined, &order.text, &order.text_len);
     prompt_build(prompt, &order);
-    *out_text_tokens = order.text == job->text && order.text_len == job->text_len
-                           ? plan_text_tokens(job)
-                           : tokens_estimate(order.text, order.text_len);
-    if (job->call.bad_answer)
-        *out_text_tokens += tokens_estimate(job->call.bad_answer, strlen(job->call.bad_answer));
     buf_deinit(&joined);
+}
+
+// Of the text that the call is about, and of the bad answer that it repairs.
+static int64_t text_tokens(struct job *job)
+{
+    struct buf joined OWN_BUF;
+    const char *text;
+    size_t len;
+    buf_init(&joined, 0);
+    plan_call_text(job, &joined, &text, &len);
+    int64_t tokens = text == job->text && len == job->text_len ? plan_text_tokens(job)
+                                                               : tokens_estimate(text, len);
+    if (job->call.bad_answer)
+        tokens += tokens_estimate(job->call.bad_answer, strlen(job->call.bad_answer));
+    return tokens;
 }
 
 // What the attempt may cost at most: every token at its upper bound.
@@ -129,38 +140,66 @@ static bool cost_bound(struct job *job, struct failure *out)
     return true;
 }
 
-bool call_prepare(struct job *job, const struct job_now *now, struct failure *out)
+// Limits, and the bound of the cost. The overhead is that of a call of its own, also where it is
+// shared: together they are more than what the shared one takes.
+static bool set_bounds(struct job *job, const struct job_now *now, struct failure *out)
 {
     struct call *call = &job->call;
     const struct config_model *model = job->plan.model;
-    struct prompt prompt = {0};
-    int64_t text_tokens = 0;
-    build_prompt(job, now, &prompt, &text_tokens);
-    call->max_output_tokens = plan_output_tokens(job);
+    call->max_output_tokens = job->pack ? job_pack_need(job).output_tokens
+                                        : plan_output_tokens(job);
     if (call->widened)
         call->max_output_tokens = call->max_output_tokens * 2 < model->max_output_tokens
                                       ? call->max_output_tokens * 2
                                       : model->max_output_tokens;
-    call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(text_tokens);
-    call->total_ms = total_limit_ms(job, now->tokens_per_second);
-    struct model_order order = {
-        .model = model,
-        .prompt = &prompt,
-        .max_output_tokens = call->max_output_tokens,
+    call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(text_tokens(job));
+    call->total_ms = call_total_ms(job, call->max_output_tokens, now);
+    return cost_bound(job, out);
+}
+
+static struct model_order order_of(const struct job *job, const struct prompt *prompt,
+                                   int64_t max_output_tokens)
+{
+    return (struct model_order){
+        .model = job->plan.model,
+        .prompt = prompt,
+        .max_output_tokens = max_output_tokens,
         .temperature = job->spec->temperature,
         .reasoning_mode = job->spec->reasoning_mode,
         .reasoning_effort = job->spec->reasoning_effort,
-        .stream = model->stream,
+        .stream = job->plan.model->stream,
     };
+}
+
+bool call_write(struct job *job, const struct prompt *prompt, int64_t max_output_tokens,
+                struct failure *out)
+{
+    struct call *call = &job->call;
+    struct model_order order = order_of(job, prompt, max_output_tokens);
+    struct buf url OWN_BUF;
     buf_clear(&call->body);
-    struct buf url;
     buf_init(&url, sizeof(call->url) - 1);
-    bool ok = provider_request(&call->body, &order, out) && provider_path(&url, model);
-    if (ok)
-        memcpy(call->url, buf_str(&url), url.len + 1);
-    buf_deinit(&url);
+    if (!provider_request(&call->body, &order, out) || !provider_path(&url, job->plan.model))
+        return false;
+    memcpy(call->url, buf_str(&url), url.len + 1);
+    return true;
+}
+
+bool call_build(struct job *job, const struct job_now *now, struct failure *out)
+{
+    struct prompt prompt = {0};
+    build_prompt(job, now, &prompt);
+    bool ok = call_write(job, &prompt, job->call.max_output_tokens, out);
     prompt_deinit(&prompt);
-    return ok && cost_bound(job, out);
+    return ok;
+}
+
+bool call_prepare(struct job *job, const struct job_now *now, struct failure *out)
+{
+    struct model_order order = order_of(job, NULL, 0);
+    if (!set_bounds(job, now, out))
+        return false;
+    return job->pack ? provider_check(&order, out) : call_build(job, now, out);
 }
 
 static int64_t sooner(int64_t a_ms, int64_t b_ms)
@@ -200,7 +239,8 @@ static enum step_result end_call(struct job *job, enum reader_end_cause cause,
     job->cancel_serial = call->serial;
     call->serial = 0;
     buf_deinit(&call->body);
-    return judge_answer(job, context);
+    judge_key(job, context);
+    return job->pack ? pack_end_call(job, context) : judge_answer(job, context);
 }
 
 // In doubt, once the request may have reached the server.

@@ -158,6 +158,7 @@ static void check_invariant(const struct job *job)
     CHECK(job->step != STEP_PLAN || job->text != NULL);
     CHECK((job->call.serial != 0) == (job->step == STEP_CALL));
     CHECK(job->step != STEP_CALL || job->call.reader != NULL);
+    CHECK(job->step != STEP_PACKED || job->pack != NULL);
     CHECK(job->step != STEP_ADMIT || job->plan.cursor < job->plan.count);
 }
 
@@ -166,6 +167,7 @@ void job_move(struct job *job, enum step to, const struct job_now *now)
     CHECK(rows[job->step].follow & (1u << to));
     list_remove(&job->in_queue);
     order_remove(&job->in_order);
+    list_remove(&job->in_pack);
     job->step = to;
     job->step_since_ms = now->now_ms;
     job->wake_ms = INT64_MAX;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One job's state machine: events in, actions out, no I/O.
 //
+//                                             PACKED (core/pack.h): one call for several jobs
+//                                              │  ▲│
 //   NEW ─ CLAIM ───────────────── PLAN ─ ADMIT ─ INTENT ─ CALL ─ RECORD ─┐
 //            │   │                 ▲      ▲                               │ next call, retry,
 //            repair
@@ -24,6 +26,7 @@
 #include "base/list.h"
 #include "core/config.h"
 #include "core/order.h"
+#include "core/pack.h"
 #include "core/prompt.h"
 #include "core/seams.h"
 #include "core/spec.h"
@@ -58,6 +61,9 @@ enum job_event_kind {
     JOB_EXTRACTED, // the extractor has ended
     JOB_KEPT,
     JOB_INTENDED,
+    JOB_SEND,   // all of its pack have their intent: it leads, and sends for all
+    JOB_SHARE,  // its part of what the pack's call came to
+    JOB_UNPACK, // the pack sends nothing
     JOB_HTTP,
     JOB_RECORDED,
     JOB_BURIED,
@@ -65,11 +71,26 @@ enum job_event_kind {
     JOB_EVENT_COUNT
 };
 
+// Of SEND: those that the request is for, the leader first. Alone, it is an ordinary call.
+struct job_pack {
+    struct job *const *members;
+    size_t count;
+    char (*ids)[PROMPT_ID_BYTES]; // set by the event: of their documents in the request
+};
+
+// Of SHARE: what one member has of the call; answer, by job_share_answer.
+struct job_share {
+    struct model_answer answer; // taken by the event
+    int64_t begun_ms, first_token_ms, started_unix_ms;
+};
+
 struct job_event {
     enum job_event_kind kind;
     const struct store_event *store;     // of CLAIMED, LOOKED_UP, FETCHED, KEPT, INTENDED, RECORDED
     const struct http_event *http;       // of HTTP
     const struct extract_event *extract; // of EXTRACTED
+    const struct job_pack *pack;         // of SEND
+    struct job_share *share;             // of SHARE
 };
 
 // What the rules may know of the outside at this moment.
@@ -96,6 +117,7 @@ enum action_kind {
     ACTION_INTEND,
     ACTION_CALL,
     ACTION_CANCEL_CALL,
+    ACTION_SHARE, // job->call.answer is the whole pack's
     ACTION_RECORD,
     ACTION_BURY,
     ACTION_SEAL,
@@ -139,6 +161,7 @@ struct call {
     int doubtful;            // counted against retry.doubtful
     bool repaired;           // the one repair was asked for
     bool widened;            // the one larger output limit was asked for
+    bool alone;              // asked packed, it gave nothing to use: not packed again
     char *bad_answer;        // what the repair is about; owned
     char *bad_reason;
 
@@ -204,6 +227,9 @@ struct job {
     struct list_node in_step;    // the engine's list of this step
     struct list_node in_queue;   // the engine's queue for documents
     struct order_entry in_order; // the engine's queue for admission
+    struct list_node in_pack;    // the engine's list of those that may be packed
+    uint64_t pack_hash;          // pack_hash of its spec; 0: not made yet
+    struct pack *pack;           // the engine's, while it shares a call; NULL: it has its own
     uint64_t came;               // when it came, among the jobs of this process
     struct heap_node wake;       // key: wake_ms
     int64_t wake_ms;             // INT64_MAX: no wake-up wanted
@@ -282,6 +308,14 @@ bool job_is_ready(const struct job *job, int64_t now_ms);
 int64_t job_need_tokens(const struct job *job);
 // Of what its prompt begins with: jobs with equal numbers can share a provider's prompt cache.
 uint32_t job_prefix(const struct job *job);
+// Whether its next call may be shared: a short document, whole, asked for the first time.
+bool job_can_pack(const struct job *job);
+// What it takes of a pack's room.
+struct pack_room job_pack_need(struct job *job);
+// Takes what the pack's call came to apart, `whole` and times are the leader's: a share for each
+// member, in their order.
+void job_share_answer(struct job *const *members, size_t count, char (*ids)[PROMPT_ID_BYTES],
+                      struct job_share *out);
 // Whether it waits for nothing but room for its document, or a free extractor.
 bool job_wants_document(const struct job *job, int64_t now_ms);
 // Whether a text that is stored as such is the document's text (else the bytes of one).

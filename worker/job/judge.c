@@ -163,7 +163,6 @@ static enum step_result wait_for_key(struct job *job, const struct failure *fail
                                      enum attempt_outcome outcome,
                                      const struct step_context *context)
 {
-    job_act(context, ACTION_KEY_FAILED);
     if (failure->code == ERR_FORBIDDEN) {
         job->failure = *failure;
         job->forbidden = true;
@@ -188,9 +187,56 @@ static enum step_result fatal(struct job *job, const struct failure *failure,
     return record_then(job, STEP_PLAN, context);
 }
 
+// One of a packed call's documents may be what the provider or the model did not take: each is
+// asked for by itself, which uses up no attempt.
+static enum step_result ask_alone(struct job *job, const struct failure *failure,
+                                  const struct step_context *context)
+{
+    job->call.alone = true;
+    if (failure->code != ERR_PACKED_ANSWER)
+        failure_set(&job->call.answer.failure, ERR_PACKED_ANSWER,
+                    "the answer to several documents could not be used: %s", failure->detail);
+    draft_attempt(job, ATTEMPT_FAILED, context->now);
+    return record_then(job, STEP_ADMIT, context);
+}
+
+// A wait that has nothing to do with what was asked.
+static bool is_of_key(const struct failure *failure)
+{
+    enum err_class class = err_class(failure->code);
+    return class == ERR_CLASS_THROTTLED || class == ERR_CLASS_EXHAUSTED || class == ERR_CLASS_KEY;
+}
+
+static bool is_of_content(const struct failure *failure)
+{
+    switch (err_class(failure->code)) {
+    case ERR_CLASS_TOO_LONG:
+    case ERR_CLASS_BAD_OUTPUT:
+    case ERR_CLASS_CUT_OFF:
+    case ERR_CLASS_FATAL:
+    case ERR_CLASS_REFUSED:
+    case ERR_CLASS_FILTERED:
+        return !failure->say_retry;
+    case ERR_CLASS_KEY:
+        return failure->code == ERR_FORBIDDEN;
+    case ERR_CLASS_THROTTLED:
+    case ERR_CLASS_EXHAUSTED:
+    case ERR_CLASS_TRANSIENT:
+    case ERR_CLASS_CANCELLED:
+    case ERR_CLASS_INPUT:
+    case ERR_CLASS_NONE:
+        break;
+    }
+    return false;
+}
+
 static enum step_result judge_failure(struct job *job, const struct failure *failure,
                                       const struct step_context *context)
 {
+    if (job->pack && is_of_content(failure))
+        return ask_alone(job, failure, context);
+    if (job->pack && !is_of_key(failure))
+        job->call.alone = true;
     switch (err_class(failure->code)) {
     case ERR_CLASS_THROTTLED:
         return wait_for_key(job, failure, ATTEMPT_THROTTLED, context);
@@ -218,12 +264,21 @@ static enum step_result judge_failure(struct job *job, const struct failure *fai
     return STEP_DONE;
 }
 
+void judge_key(struct job *job, const struct step_context *context)
+{
+    const struct failure *failure = &job->call.answer.failure;
+    if (failure->code == ERR_NONE || failure->code == ERR_OUTPUT_LIMIT)
+        job_act(context, ACTION_KEY_SUCCEEDED);
+    // 403 to several documents may be about one of them: it is asked for what each gets alone.
+    bool unclear = job->pack && failure->code == ERR_FORBIDDEN;
+    if (is_of_key(failure) && !unclear)
+        job_act(context, ACTION_KEY_FAILED);
+}
+
 enum step_result judge_answer(struct job *job, const struct step_context *context)
 {
     struct model_answer *answer = &job->call.answer;
     struct failure failure = answer->failure;
-    if (failure.code == ERR_NONE || failure.code == ERR_OUTPUT_LIMIT)
-        job_act(context, ACTION_KEY_SUCCEEDED);
     if (failure.code == ERR_NONE && answer->length_limited)
         failure_set(&failure, ERR_OUTPUT_LIMIT, "the answer reached its limit of %lld tokens",
                     (long long)job->call.max_output_tokens);

@@ -67,17 +67,34 @@ enum prompt_kind call_prompt_kind(enum plan_call_kind kind);
 // Counts what saved attempts say of the call at the cursor.
 void call_restore(struct job *job);
 // Builds body, limits and the bound of the cost for the next attempt. False: *out says why not.
+// Of a job that shares its call only the limits and the bound of its share.
 bool call_prepare(struct job *job, const struct job_now *now, struct failure *out);
+// The request's body for the job alone.
+bool call_build(struct job *job, const struct job_now *now, struct failure *out);
+// The body of a prompt, and where it is posted to.
+bool call_write(struct job *job, const struct prompt *prompt, int64_t max_output_tokens,
+                struct failure *out);
+// Time that an answer of so many tokens may take.
+int64_t call_total_ms(const struct job *job, int64_t max_output_tokens, const struct job_now *now);
 // The next moment at which a clock of the call under way may run out.
 int64_t call_deadline_ms(const struct job *job);
 
 // admit.c: the job waits for the limits, and for its backoff where it has one.
 enum step_result admit_enter(struct job *job, const struct job_now *now);
+// The row says `sent`, but nothing leaves: it is recorded so, and the job waits again.
+enum step_result admit_take_back(struct job *job, const struct step_context *context);
+// The request in call.body leaves.
+enum step_result admit_send(struct job *job, const struct step_context *context);
 
 // judge.c: what follows from an answer.
 enum step_result judge_answer(struct job *job, const struct step_context *context);
+// What the whole answer says of the key that it was asked with.
+void judge_key(struct job *job, const struct step_context *context);
 // Every call has its answer: the outcome is made of the last one. Moves to FINISH.
 enum step_result judge_conclude(struct job *job, const struct job_now *now);
+
+// pack.c: the pack's call is over; moves to PACKED.
+enum step_result pack_end_call(struct job *job, const struct step_context *context);
 
 // record.c
 void draft_clear(struct record_draft *draft);
