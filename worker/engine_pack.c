@@ -139,8 +139,7 @@ static void gather(struct engine *engine, struct job *leader, struct pack_room *
     for (int p = PRIORITIES - 1; p >= 0; p--) {
         struct list *bucket = bucket_of(engine, leader, p);
         struct list_node *node = list_first(bucket);
-        for (; node && room->documents > 0 && looked < LOOK_MOST;
-             node = list_next(bucket, node)) {
+        for (; node && room->documents > 0 && looked < LOOK_MOST; node = list_next(bucket, node)) {
             struct job *job = list_item(node, struct job, in_pack);
             struct pack_room need;
             looked++;
@@ -232,8 +231,7 @@ static bool is_due(const struct engine *engine, const struct pack *pack)
 static void keep_pack(struct engine *engine, struct job *job)
 {
     struct pack *pack = job->pack;
-    bool stays =
-        job->step == STEP_INTENT || job->step == STEP_PACKED || job->step == STEP_CALL;
+    bool stays = job->step == STEP_INTENT || job->step == STEP_PACKED || job->step == STEP_CALL;
     if (!stays && !leave(job))
         return;
     if (pack->in_list.in == &engine->packs.due || !is_due(engine, pack))

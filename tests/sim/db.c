@@ -32,6 +32,7 @@ void db_deinit(struct db *db)
         free(db->attempts[i].answer);
         free(db->attempts[i].provider);
         free(db->attempts[i].key_name);
+        free(db->attempts[i].pack);
     }
     for (size_t i = 0; i < db->plans_count; i++) {
         free(db->plans[i].plan.model);
@@ -520,6 +521,7 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
         .provider = own_strdup(request->provider),
         .key_name = own_strdup(request->key_name),
         .sent_at_ms = now_ms,
+        .pack = own_strdup(request->pack),
         .outcome = ATTEMPT_SENT,
         .cost_picousd = -1,
         .at_most_picousd = request->at_most_picousd,

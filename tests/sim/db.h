@@ -46,6 +46,7 @@ struct db_attempt {
     char *code, *answer;
     char *provider, *key_name;
     int64_t sent_at_ms;
+    char *pack; // NULL: its request was not shared
     int64_t cost_picousd, at_most_picousd;
     enum cost_source source;
 };

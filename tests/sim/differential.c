@@ -351,6 +351,7 @@ static void op_intend(struct test *test)
                                      .reasoning_mode = "auto",
                                      .price_version = "v",
                                      .at_most_picousd = 100 * range(test, 1, 3),
+                                     .pack = range(test, 0, 2) ? NULL : "a/b/c/0/1/1/1",
                                      .plan = &plan};
     int times = range(test, 0, 3) == 0 ? 2 : 1;
     for (int i = 0; i < times; i++) {
@@ -657,7 +658,7 @@ static void compare_tables(struct test *test)
     for (size_t i = 0; i < test->number_count; i++) {
         const struct db_job *job = &test->db.jobs[test->numbers[i][1] - 1];
         int64_t real_no = test->numbers[i][0];
-        int64_t cost = 0, doubts = 0, sent = 0;
+        int64_t cost = 0, doubts = 0, sent = 0, packed = 0;
         for (size_t a = 0; a < test->db.attempts_count; a++) {
             const struct db_attempt *attempt = &test->db.attempts[a];
             if (attempt->job_no != job->job_no)
@@ -665,6 +666,7 @@ static void compare_tables(struct test *test)
             cost += attempt->cost_picousd > 0 ? attempt->cost_picousd : 0;
             doubts += attempt->outcome == ATTEMPT_IN_DOUBT;
             sent += attempt->outcome == ATTEMPT_SENT;
+            packed += attempt->pack != NULL;
         }
         snprintf(sql, sizeof(sql),
                  "select coalesce(sum(cost_picousd), 0) * 10000 + 100 * count(*) filter (where "
@@ -676,6 +678,9 @@ static void compare_tables(struct test *test)
             fail_msg("seed %" PRIu64 ": the ledger of job %" PRId64 " is %" PRId64
                      ", the model's %" PRId64,
                      test->seed, real_no, real, cost * 10000 + doubts * 100 + sent);
+        snprintf(sql, sizeof(sql),
+                 "select count(pack) from precis_data.attempts where job_no = %" PRId64, real_no);
+        assert_int_equal(ask_number(test, sql), packed);
         snprintf(sql, sizeof(sql),
                  "select count(*) from precis_data.outcomes where job_no = %" PRId64, real_no);
         assert_int_equal(ask_number(test, sql), job->outcomes);

@@ -87,13 +87,14 @@ int main(int argc, char **argv)
     struct choice choice = {.first = 1, .count = 1000};
     if (!read_options(&choice, argc, argv))
         return usage();
-    uint64_t broken = 0, events = 0, walked = 0;
+    uint64_t broken = 0, events = 0, walked = 0, packed = 0;
     double start = seconds();
     for (uint64_t i = 0; i < choice.count; i++) {
         struct schedule schedule;
         uint64_t seed = choice.first + i;
         bool held = schedule_run(&schedule, seed, &choice.switches);
         events += schedule.world.events;
+        packed += schedule.provider.packed;
         walked++;
         if (!held) {
             broken++;
@@ -105,8 +106,8 @@ int main(int argc, char **argv)
     }
     double took = seconds() - start;
     printf("%" PRIu64 " schedules, %" PRIu64 " events, %.1f s: %.0f schedules a minute; %" PRIu64
-           " broken\n",
-           walked, events, took, (double)walked / took * 60, broken);
+           " requests for several documents; %" PRIu64 " broken\n",
+           walked, events, took, (double)walked / took * 60, packed, broken);
     if (choice.without) {
         printf("without %s: %s\n", choice.without, broken ? "found" : "NOT found");
         return broken ? 0 : 1;

@@ -222,6 +222,63 @@ static void check_documents(struct schedule *schedule)
                                db->jobs[db->plans[i].job_no - 1].id);
 }
 
+// A member of a request for several documents: its row is there, under the request's name, and its
+// job is not done.
+void promise_on_packed(void *context, const char *request_id, const char *document)
+{
+    struct schedule *schedule = context;
+    char id[64];
+    int64_t revision;
+    if (sscanf(document, "%63[^/]/%" SCNd64, id, &revision) != 2) {
+        promise_broken(schedule, "%s has a document without a name: %s", request_id, document);
+        return;
+    }
+    const struct db_job *job = db_find_job(&schedule->db, "default", "default", id, revision);
+    const struct db_attempt *row = NULL;
+    for (size_t i = 0; job && i < schedule->db.attempts_count; i++) {
+        const struct db_attempt *attempt = &schedule->db.attempts[i];
+        if (attempt->job_no == job->job_no && attempt->pack &&
+            strcmp(attempt->pack, request_id) == 0)
+            row = attempt;
+    }
+    if (!job || job->outcomes > 0)
+        promise_broken(schedule, "%s is paid for %s, which is done or unknown", request_id,
+                       document);
+    else if (!row || row->outcome != ATTEMPT_SENT)
+        promise_broken(schedule, "%s left without a row of %s", request_id, document);
+}
+
+// What the ledger says of one request: a row, or one for each job that shares it.
+struct ledger {
+    int64_t known, at_most; // money of rows that have an end; bound of those that have none
+    size_t rows, doubtful;
+    bool estimated;
+};
+
+static void add_row(struct ledger *ledger, const struct db_attempt *row)
+{
+    ledger->rows++;
+    if (row->outcome == ATTEMPT_SENT || row->outcome == ATTEMPT_IN_DOUBT) {
+        ledger->doubtful++;
+        ledger->at_most += row->at_most_picousd;
+        return;
+    }
+    ledger->known += row->cost_picousd;
+    ledger->estimated |= row->source == COST_ESTIMATED; // its usage never came
+}
+
+static struct ledger ledger_of(const struct schedule *schedule, const char *request_id)
+{
+    struct ledger ledger = {.known = 0};
+    const struct db_attempt *own = attempt_of(schedule, request_id);
+    for (size_t i = 0; i < schedule->db.attempts_count; i++) {
+        const struct db_attempt *row = &schedule->db.attempts[i];
+        if (row == own || (row->pack && strcmp(row->pack, request_id) == 0))
+            add_row(&ledger, row);
+    }
+    return ledger;
+}
+
 static void check_bill(struct schedule *schedule)
 {
     const struct sim_provider *provider = &schedule->provider;
@@ -229,23 +286,24 @@ static void check_bill(struct schedule *schedule)
     size_t doubts = 0;
     for (size_t i = 0; i < provider->bill_count; i++) {
         const struct bill *bill = &provider->bills[i];
-        const struct db_attempt *row = attempt_of(schedule, bill->request_id);
+        struct ledger ledger = ledger_of(schedule, bill->request_id);
+        int64_t unknown = bill->cost_picousd - ledger.known;
         billed += bill->cost_picousd;
-        if (!row) {
+        if (ledger.rows == 0) {
             promise_broken(schedule, "%s is on the bill and has no row", bill->request_id);
             return;
         }
-        if (row->outcome == ATTEMPT_SENT || row->outcome == ATTEMPT_IN_DOUBT) {
-            doubtful += bill->cost_picousd;
+        if (ledger.doubtful > 0) {
+            doubtful += unknown;
             doubts++;
             world_trace(&schedule->world, "in doubt: %s", bill->request_id);
-            if (bill->cost_picousd > row->at_most_picousd)
+            if (unknown > ledger.at_most)
                 promise_broken(schedule, "%s cost more than its bound", bill->request_id);
-        } else if (row->source == COST_ESTIMATED) { // its usage never came
-            doubtful += bill->cost_picousd - row->cost_picousd;
-        } else if (row->cost_picousd != bill->cost_picousd) {
-            promise_broken(schedule, "%s: ledger %" PRId64 ", bill %" PRId64, bill->request_id,
-                           row->cost_picousd, bill->cost_picousd);
+        } else if (ledger.estimated) {
+            doubtful += unknown;
+        } else if (unknown != 0) {
+            promise_broken(schedule, "%s: ledger %" PRId64 " in %zu rows, bill %" PRId64,
+                           bill->request_id, ledger.known, ledger.rows, bill->cost_picousd);
         }
     }
     for (size_t i = 0; i < schedule->db.attempts_count; i++)

@@ -127,6 +127,20 @@ static void raise_budgets(struct schedule *schedule)
         schedule->db.budgets[i].limit_picousd = INT64_C(1000) * PICOUSD_PER_USD;
 }
 
+// Short documents share requests then.
+static void make_requests_scarce(struct schedule *schedule)
+{
+    struct world *world = &schedule->world;
+    struct config *config = schedule->config;
+    config->models[0].rpm = world_range(world, 6, 120);
+    config->models[0].context_tokens = 16000;
+    config->models[0].max_output_tokens = 4000;
+    config->packing.size = world_range(world, 2, 6);
+    config->packing.tokens = 16000;
+    config->packing.doubt_picousd = INT64_C(1000000000000);
+    schedule->packs = true;
+}
+
 // ------------------------------------------------------------------------------- messages
 
 static void add_text(struct schedule *schedule, struct buf *value, int content)
@@ -413,11 +427,14 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     schedule->broker.context = schedule;
     sim_provider_init(&schedule->provider, &schedule->world);
     schedule->provider.on_request = promise_on_request;
+    schedule->provider.on_packed = promise_on_packed;
     schedule->provider.context = schedule;
     schedule->config = make_config(schedule);
     make_budgets(schedule);
     if (world_chance(&schedule->world, 200)) // the memory is what is short
         schedule->config->worker.memory_bytes = world_range(&schedule->world, 1 << 12, 1 << 17);
+    if (world_chance(&schedule->world, 400))
+        make_requests_scarce(schedule);
     int messages = (int)world_range(&schedule->world, LEAST_MESSAGES, LEAST_MESSAGES + 16);
     for (int i = 0; i < messages; i++)
         at(schedule, world_range(&schedule->world, 0, 20000), send_one, i);

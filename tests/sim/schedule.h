@@ -32,6 +32,7 @@ struct schedule {
     size_t sent_count;
     bool healed;      // no new faults from here on
     char broken[300]; // the promise that was broken; "" none
+    bool packs;       // requests are scarce, and short documents share them
     uint64_t hash;    // of what happened, to compare a replay
 };
 
@@ -51,6 +52,7 @@ void promise_broken(struct schedule *schedule, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void promise_on_commit(void *schedule, int partition, int64_t next);
 void promise_on_request(void *schedule, const char *request_id, const char *key);
+void promise_on_packed(void *schedule, const char *request_id, const char *document);
 void promise_on_extract(void *schedule, int64_t worker, const char *name, size_t under_way);
 // A budget is never exceeded: by the provider's own bill.
 void promise_budgets(struct schedule *schedule);

@@ -22,6 +22,9 @@ enum fault {
     FAULT_429,
     FAULT_BAD_JSON,
     FAULT_REFUSE_CONNECT,
+    FAULT_PACK_MISSING, // of several documents: one is left out
+    FAULT_PACK_DOUBLED, // one is answered twice
+    FAULT_PACK_ODD,     // one is answered under an id that nobody has
     FAULT_COUNT,
     FAULT_KEY // the key is refused; not by chance
 };
@@ -68,6 +71,45 @@ static const char good_content[] =
     "{\\\"point\\\":\\\"Services\\\",\\\"quote\\\":\\\"Party one serves party two\\\"},"
     "{\\\"point\\\":\\\"Price\\\",\\\"quote\\\":\\\"pays one hundred\\\"},"
     "{\\\"point\\\":\\\"End\\\",\\\"quote\\\":\\\"ends in May\\\"}]}";
+
+// Documents of a request, by the lines that open them: in JSON, `<document-ID name=\"NAME\">`.
+struct documents {
+    char ids[SIM_PACK_MOST][16], names[SIM_PACK_MOST][64];
+    size_t count;
+};
+
+static void read_documents(const char *body, size_t len, struct documents *out)
+{
+    static const char open[] = "<document-";
+    char *text = own_strndup(body, len);
+    out->count = 0;
+    for (const char *at = text; (at = strstr(at, open)); at++) {
+        struct documents *all = out;
+        if (all->count < SIM_PACK_MOST && sscanf(at, "<document-%15[a-z0-9] name=\\\"%63[^\\]",
+                                                 all->ids[all->count], all->names[all->count]) == 2)
+            all->count++;
+    }
+    free(text);
+}
+
+// {"documents": [...]} as it stands in a JSON string.
+static char *packed_content(const struct documents *documents, enum fault fault)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    buf_add_str(&out, "{\\\"documents\\\":[");
+    for (size_t i = 0; i < documents->count; i++) {
+        if (fault == FAULT_PACK_MISSING && i == documents->count / 2)
+            continue;
+        bool odd = fault == FAULT_PACK_ODD && i == 0;
+        for (int times = fault == FAULT_PACK_DOUBLED && i == 0 ? 2 : 1; times > 0; times--)
+            buf_printf(&out, "%s{\\\"id\\\":\\\"%s\\\",\\\"answer\\\":%s}",
+                       buf_str(&out)[out.len - 1] == '[' ? "" : ",",
+                       odd ? "nobody00" : documents->ids[i], good_content);
+    }
+    buf_add_str(&out, "]}");
+    return buf_take(&out);
+}
 
 static size_t add_bill(struct sim_provider *provider, const char *request_id, int64_t in,
                        int64_t out)
@@ -136,11 +178,14 @@ static void prepare_list(struct exchange *exchange, const struct sim_key *key)
 }
 
 static void prepare(struct exchange *exchange, struct sim_key *key, const char *request_id,
-                    size_t body_len)
+                    const struct http_request *request)
 {
     struct sim_provider *provider = exchange->http->provider;
-    int64_t in = (int64_t)body_len / 5 + 1;
-    int64_t out = world_range(provider->world, 40, 80);
+    struct documents documents;
+    read_documents(request->body, request->body_len, &documents);
+    size_t many = documents.count > 1 ? documents.count : 1;
+    int64_t in = (int64_t)request->body_len / 5 + 1;
+    int64_t out = world_range(provider->world, 40, 80) * (int64_t)many;
     enum fault fault = exchange->fault = choose_fault(provider, key);
     if (fault == FAULT_429) {
         make_error(exchange, 429, "rate_limit_exceeded");
@@ -159,8 +204,12 @@ static void prepare(struct exchange *exchange, struct sim_key *key, const char *
     if (fault == FAULT_REFUSE_CONNECT)
         return;
     exchange->bill = add_bill(provider, request_id, in, out);
-    make_stream(exchange, fault == FAULT_BAD_JSON ? "No JSON at all, sorry." : good_content, in,
-                out);
+    char *packed OWN_FREE = many > 1 ? packed_content(&documents, fault) : NULL;
+    make_stream(exchange,
+                fault == FAULT_BAD_JSON ? "No JSON at all, sorry."
+                : packed                ? packed
+                                        : good_content,
+                in, out);
     if (fault == FAULT_DROP || fault == FAULT_CUT || fault == FAULT_END_EARLY ||
         fault == FAULT_STALL || fault == FAULT_STALL_MID)
         provider->unusual++;
@@ -205,7 +254,8 @@ static void end(struct exchange *exchange, enum err_code code, bool doubtful)
     struct http_event event = {.kind = HTTP_END, .failure = code == ERR_NONE ? NULL : &failure};
     if (code == ERR_NONE && exchange->bill && !exchange->http->dead && !exchange->over)
         exchange->http->provider->bills[exchange->bill - 1].whole =
-            exchange->fault == FAULT_NONE || exchange->fault == FAULT_BAD_JSON;
+            exchange->fault == FAULT_NONE || exchange->fault == FAULT_BAD_JSON ||
+            exchange->fault >= FAULT_PACK_MISSING;
     emit(exchange, &event);
     exchange->over = true;
 }
@@ -307,6 +357,17 @@ static void arrive(void *context, void *data)
     drop_ref(exchange);
 }
 
+static void tell_request(struct sim_provider *provider, const struct http_request *request,
+                         const char *id, const char *key)
+{
+    struct documents documents;
+    read_documents(request->body, request->body_len, &documents);
+    provider->on_request(provider->context, id, key);
+    provider->packed += documents.count > 1;
+    for (size_t i = 0; documents.count > 1 && i < documents.count; i++)
+        provider->on_packed(provider->context, id, documents.names[i]);
+}
+
 static void ask_start(void *context, const struct http_request *request)
 {
     struct sim_http *http = context;
@@ -323,10 +384,10 @@ static void ask_start(void *context, const struct http_request *request)
     if (is_list(request))
         prepare_list(exchange, key);
     else
-        prepare(exchange, key, id, request->body_len);
+        prepare(exchange, key, id, request);
     world_trace(provider->world, "request %s with key %s: fault %d", id, name, exchange->fault);
     if (!is_list(request))
-        provider->on_request(provider->context, id, name);
+        tell_request(provider, request, id, name);
     world_after(provider->world, world_range(provider->world, 1, 400), arrive, exchange, NULL);
 }
 

@@ -24,15 +24,20 @@ struct sim_key {
     int refused_with;        // 401, 402 or 403; 0: it is taken
 };
 
+#define SIM_PACK_MOST 20
+
 struct sim_provider {
     struct world *world;
     int fault_per_thousand;
     struct bill *bills;
     size_t bill_count;
+    size_t packed;                 // requests for several documents
     size_t unusual;                // answers that were cut, dropped or delayed past a limit
     struct sim_key keys[SIM_KEYS]; // "a" and "b"
     // A request came, with this key: promises look at it.
     void (*on_request)(void *context, const char *request_id, const char *key);
+    // A request for several documents: for each of them, "id/revision".
+    void (*on_packed)(void *context, const char *request_id, const char *document);
     void *context;
 };
 

@@ -517,6 +517,7 @@ static void ask_intend(void *store, const struct intent_request *request)
 {
     struct op *op = add(store, OP_INTEND, request->owner);
     op->intent = *request;
+    op->intent.pack = keep(op, request->pack);
     if (!request->plan)
         return;
     op->plan = *request->plan;

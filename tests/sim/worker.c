@@ -179,7 +179,8 @@ void sim_worker_start(struct sim_worker *worker)
 // Calls that were begun and whose end is not durable yet.
 static size_t calls_under_way(const struct engine *engine)
 {
-    static const enum step steps[] = {STEP_INTENT, STEP_CALL, STEP_RECORD, STEP_FINISH};
+    static const enum step steps[] = {STEP_INTENT, STEP_PACKED, STEP_CALL, STEP_RECORD,
+                                      STEP_FINISH};
     size_t count = 0;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         count += engine->steps[steps[i]].len;

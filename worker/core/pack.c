@@ -39,15 +39,10 @@ static void add_key(struct buf *out, const struct job_spec *spec)
     const int64_t numbers[] = {spec->max_chars,         spec->points_min,
                                spec->points_max,        spec->evidence_quotes,
                                spec->max_output_tokens, spec->reasoning_mode};
-    const char *const texts[] = {spec->tenant,
-                                 spec->batch,
-                                 spec->model,
-                                 spec->language,
-                                 spec->instructions,
-                                 spec->output_schema_json,
-                                 spec->reasoning_effort,
-                                 spec->temperature,
-                                 spec->template_label};
+    const char *const texts[] = {
+        spec->tenant,           spec->batch,        spec->model,
+        spec->language,         spec->instructions, spec->output_schema_json,
+        spec->reasoning_effort, spec->temperature,  spec->template_label};
     buf_add(out, numbers, sizeof(numbers));
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         add_text(out, texts[i]);
@@ -198,8 +193,7 @@ void pack_share_usage(const struct usage *whole, const struct pack_weight *weigh
                       struct usage *out)
 {
     struct usage bounded = usage_bounded(whole);
-    int64_t weight[PACK_MOST], cap[PACK_MOST], input[PACK_MOST], output[PACK_MOST],
-        part[PACK_MOST];
+    int64_t weight[PACK_MOST], cap[PACK_MOST], input[PACK_MOST], output[PACK_MOST], part[PACK_MOST];
     CHECK(count > 0 && count <= PACK_MOST);
     for (size_t i = 0; i < count; i++) {
         out[i] = (struct usage){.known = whole->known};

@@ -30,8 +30,8 @@
 // its own, drawn for this request and in none of the texts, so that no text can close a fence or
 // name another's. A piece of the answer counts for the document of its id if the id came exactly
 // once, each of its quotes stands in the document or in none of the others, and no longer run of
-// its words comes out of another document. So an instruction that is hidden in one cannot write into
-// the others' summaries with words or quotes of its own. Jobs without quotes are not packed.
+// its words comes out of another document. So an instruction that is hidden in one cannot write
+// into the others' summaries with words or quotes of its own. Jobs without quotes are not packed.
 #ifndef PRECIS_CORE_PACK_H
 #define PRECIS_CORE_PACK_H
 

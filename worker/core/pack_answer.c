@@ -59,10 +59,15 @@ static void window_stand(struct windows *windows, uint64_t hash, uint32_t bit)
         window->stood |= bit;
 }
 
-// General punctuation, U+2000 to U+207F: quotation marks and dashes come in many forms.
+// General punctuation (U+2000 to U+207F) and that of Chinese and Japanese (U+3000 to U+303F, and
+// the full-width forms): quotation marks and dashes come in many forms.
 static bool is_mark(const unsigned char *at, const unsigned char *end)
 {
-    return end - at >= 3 && at[0] == 0xE2 && (at[1] == 0x80 || at[1] == 0x81);
+    if (end - at < 3)
+        return false;
+    if (at[0] == 0xEF && at[1] == 0xBC)
+        return at[2] < 0x90 || (at[2] >= 0x9A && at[2] <= 0xA0);
+    return (at[0] == 0xE2 && (at[1] == 0x80 || at[1] == 0x81)) || (at[0] == 0xE3 && at[1] == 0x80);
 }
 
 // Letters and figures, the ASCII ones in lower case.
@@ -100,9 +105,9 @@ static void roll(struct windows *windows, const struct buf *words, uint32_t bit,
 struct reading {
     const struct prompt_document *documents;
     size_t count;
-    json_t *answers[PACK_MOST];     // NULL: none, or doubled; borrowed
+    json_t *answers[PACK_MOST];      // NULL: none, or doubled; borrowed
     struct ground *texts[PACK_MOST]; // made when they are needed
-    uint32_t mixed;                 // a bit each
+    uint32_t mixed;                  // a bit each
 };
 
 typedef void string_fn(void *context, const char *name, const char *text, size_t len);

@@ -159,8 +159,8 @@ struct intent_request {
     int32_t plan_no, call_no, attempt_no;
     const char *provider, *model, *key_name, *reasoning_mode;
     const char *price_version;
-    int64_t at_most_picousd;     // upper bound of its cost
-    const char *pack; // what all shares of one request are called by; NULL: it is not shared
+    int64_t at_most_picousd; // upper bound of its cost
+    const char *pack;        // what all shares of one request are called by; NULL: it is not shared
     const struct plan_row *plan; // with the first attempt of a plan; else NULL
 };
 

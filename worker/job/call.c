@@ -146,8 +146,8 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
 {
     struct call *call = &job->call;
     const struct config_model *model = job->plan.model;
-    call->max_output_tokens = job->pack ? job_pack_need(job).output_tokens
-                                        : plan_output_tokens(job);
+    call->max_output_tokens =
+        job->pack ? job_pack_need(job).output_tokens : plan_output_tokens(job);
     if (call->widened)
         call->max_output_tokens = call->max_output_tokens * 2 < model->max_output_tokens
                                       ? call->max_output_tokens * 2
