@@ -143,7 +143,7 @@ static void gather(struct engine *engine, struct job *leader, struct pack_room *
             struct job *job = list_item(node, struct job, in_pack);
             struct pack_room need;
             looked++;
-            if (job->in_queue.in == NULL || !goes_with(job, leader))
+            if (job->in_order.in == NULL || !goes_with(job, leader))
                 continue;
             need = job_pack_need(job);
             if (pack_take(room, &need))
@@ -190,6 +190,8 @@ int64_t packs_admit(struct engine *engine, struct job *leader)
         CHECK(job && job->step == STEP_ADMIT);
         job->pack = pack;
         job->key = leader->key;
+        leader->charged_tokens += job->in_order.tokens;
+        order_take(&job->in_order);
         pack->left++;
         engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
         job = slots_get(&engine->jobs, pack->members[i]);
@@ -244,7 +246,7 @@ void packs_update(struct engine *engine, struct job *job)
 {
     if (job->pack)
         keep_pack(engine, job);
-    if (job->step != STEP_ADMIT || job->in_queue.in == NULL || job->in_pack.in != NULL)
+    if (job->step != STEP_ADMIT || job->in_order.in == NULL || job->in_pack.in != NULL)
         return;
     if (engine->config->packing.size > 1 && job_can_pack(job))
         list_append(bucket_of(engine, job, job->spec->priority), &job->in_pack);

@@ -6,8 +6,6 @@
 #include "base/own.h"
 #include "cmd/estimate_parts.h"
 
-#define PACK_MOST 50
-
 // Tokens of a packed request: the model's context without the room for its answer, which grows with
 // the documents; half of it, so that both fit.
 static int64_t pack_input_tokens(const struct config_model *model)
