@@ -47,6 +47,5 @@ LATER(budget, "[show|set …]", "Show or set what batches and tenants may cost")
 LATER(answer, "JOB…", "Answer a run that waits for a person");
 LATER(export, "JOB", "A run as a file");
 LATER(replay, "FILE", "Run an exported run again, offline");
-LATER(reconcile, "FILE", "Compare the ledger with a provider's usage export");
 LATER(tools, "[list|call …]", "List and call the configured tools");
 LATER(serve, "[…]", "HTTP gateway and dashboard");
