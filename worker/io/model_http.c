@@ -169,7 +169,7 @@ static struct pool *new_pool(struct model_http *http, const struct config_provid
     list_init(&pool->active);
     pool->lane_count = lanes_wanted(pool);
     for (size_t i = 0; i < pool->lane_count; i++)
-        lane_init(&pool->lanes[i], &http->sockets, pool->common.tls, (long)pool->connections,
+        lane_open(&pool->lanes[i], &http->sockets, pool->common.tls, (long)pool->connections,
                   on_done, pool);
     list_append(&http->pools, &pool->node);
     return pool;

@@ -195,7 +195,7 @@ static void close_multi(struct lane *lane)
     uv_timer_stop(&lane->timer);
 }
 
-void lane_init(struct lane *lane, struct lane_sockets *sockets, bool multiplex, long connections,
+void lane_open(struct lane *lane, struct lane_sockets *sockets, bool multiplex, long connections,
                lane_done_fn *done, void *context)
 {
     *lane =

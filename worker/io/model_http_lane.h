@@ -45,7 +45,7 @@ struct lane {
 };
 
 // `multiplex`: HTTP/2 may carry many transfers in a connection. `connections` is the most at once.
-void lane_init(struct lane *lane, struct lane_sockets *sockets, bool multiplex, long connections,
+void lane_open(struct lane *lane, struct lane_sockets *sockets, bool multiplex, long connections,
                lane_done_fn *done, void *context);
 bool lane_is_inside(const struct lane *lane);
 // False where libcurl refuses. Sets the handle's socket callbacks.
