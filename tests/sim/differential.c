@@ -131,6 +131,8 @@ static void on_event(void *context, const struct store_event *event)
         worker->up = true;
         return;
     }
+    if (event->kind == STORE_NOTICE)
+        return;
     *answer = (struct answer){.kind = (int)event->kind};
     if (event->kind == STORE_CLAIMED) {
         describe_claim(event->u.claimed, answer);
