@@ -46,6 +46,7 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     gate_init(engine);
     documents_init(engine);
     packs_init(engine);
+    parking_init(engine);
     return engine;
 }
 
@@ -69,6 +70,7 @@ void engine_free(struct engine *engine)
         }
     gate_deinit(engine);
     packs_deinit(engine);
+    parking_deinit(engine);
     fact_words_free(engine->words);
     prompt_overhead_deinit(&engine->overhead);
     intake_deinit(engine);
@@ -101,7 +103,9 @@ static void end_job(struct engine *engine, struct job *job)
 {
     if (job->had_outcome)
         intake_finished(engine, job);
-    if (!job->dropped) {
+    if (job->parked)
+        parking_parked(engine, job);
+    if (!job->dropped && !job->parked) {
         log_end(engine, job);
         const char *outcome = job->spec && job->draft.has_outcome
                                   ? (job->draft.outcome.state == JOB_DONE     ? "done"
@@ -131,6 +135,7 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .random = engine->edges.random(engine->edges.world),
         .lease_valid = engine_lease_valid(engine) && !engine->stopping,
         .can_extract = engine->edges.extract_ops != NULL,
+        .can_park = engine->store_up && parking_has_room(engine),
         .tokens_per_second = gate ? gate->tokens_per_second : 0,
         .words = engine->words,
         .overhead = &engine->overhead,
@@ -284,6 +289,7 @@ static bool job_event_of(enum store_event_kind kind, enum job_event_kind *out)
         {STORE_INTENDED, JOB_INTENDED}, {STORE_RECORDED, JOB_RECORDED},
         {STORE_FETCHED, JOB_FETCHED},   {STORE_BURIED, JOB_BURIED},
         {STORE_SEALED, JOB_SEALED},     {STORE_KEPT, JOB_KEPT},
+        {STORE_PARKED, JOB_PARKED},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         if (pairs[i].store == kind) {
@@ -301,6 +307,7 @@ static void on_job_answer(struct engine *engine, const struct store_event *event
         [JOB_RECORDED] = "after_record",   [JOB_BURIED] = "after_bury",
         [JOB_LOOKED_UP] = "after_look_up", [JOB_FETCHED] = "after_fetch",
         [JOB_SEALED] = "after_seal",       [JOB_KEPT] = "after_keep",
+        [JOB_PARKED] = "after_park",
     };
     if (points[kind])
         engine->edges.at_point(engine->edges.world, points[kind]);
@@ -330,7 +337,9 @@ static void on_housekeeping(struct engine *engine, const struct store_event *eve
     else if (event->kind == STORE_SUSPECTED)
         intake_suspected(engine, event);
     else if (event->kind == STORE_REQUEUED)
-        intake_requeued(engine, event);
+        parking_answered(engine, event);
+    else if (event->kind == STORE_NOTICE && strcmp(event->u.notice.what, "pause") == 0)
+        engine->next_take_ms = 0; // its answer says what is paused
     else if (event->kind == STORE_SWEPT) {
         engine->sweeping = false;
         engine_announce(engine, event->u.swept.announcements, event->u.swept.announcement_count);
@@ -454,11 +463,8 @@ static void keep_house(struct engine *engine)
         engine->sweeping = true;
         edges->store_ops->sweep(edges->store, ANNOUNCE_BATCH);
     }
-    if (!engine->taking && !engine->draining && intake_has_room(engine) &&
-        is_due(&engine->next_take_ms, REQUEUED_MS, now_ms)) {
-        engine->taking = true;
-        edges->store_ops->take_requeued(edges->store, REQUEUED_BATCH);
-    }
+    if (!engine->taking && !engine->draining && is_due(&engine->next_take_ms, REQUEUED_MS, now_ms))
+        parking_ask(engine);
     if (is_due(&engine->next_scan_ms, SCAN_MS, now_ms)) {
         static const enum step waiting[] = {STEP_ADMIT, STEP_DOCUMENT, STEP_EXTRACT, STEP_HELD};
         for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
@@ -483,6 +489,7 @@ int64_t engine_run(struct engine *engine)
     packs_pump(engine);
     int64_t next_ms = keys_limit_checks(engine);
     next_ms = sooner(next_ms, gate_pump(engine));
+    parking_send_away(engine);
     intake_adjust(engine);
     const struct heap_node *node = heap_first(&engine->wakes);
     if (node)

@@ -21,6 +21,7 @@ static void act_claim(struct engine *engine, struct job *job)
         .partition = message->partition,
         .offset = message->offset,
         .submitted_at_ms = message->timestamp_ms,
+        .park = parking_of_new(engine, job) ? &job->place : NULL,
     };
     engine->edges.store_ops->claim(engine->edges.store, &request);
 }
@@ -167,6 +168,14 @@ static void act_record(struct engine *engine, struct job *job)
     engine->edges.store_ops->record(engine->edges.store, &request);
 }
 
+static void act_park(struct engine *engine, struct job *job)
+{
+    struct park_request request = {
+        .owner = job->id, .job_no = job->job_no, .epoch = job->epoch, .place = job->place};
+    engine->edges.at_point(engine->edges.world, "before_park");
+    engine->edges.store_ops->park(engine->edges.store, &request);
+}
+
 static void act_bury(struct engine *engine, struct job *job)
 {
     const struct job_spec *spec = job->spec;
@@ -287,6 +296,9 @@ void engine_act(struct engine *engine, struct job *job, enum action_kind kind)
         break;
     case ACTION_RECORD:
         act_record(engine, job);
+        break;
+    case ACTION_PARK:
+        act_park(engine, job);
         break;
     case ACTION_BURY:
         act_bury(engine, job);

@@ -120,8 +120,10 @@ void gate_update(struct engine *engine, struct job *job)
     bool wants = job->step == STEP_INTENT || job->step == STEP_CALL || packs_keeps_slot(job);
     if (job->holds_slot && !wants)
         give_slot_back(engine, job);
+    if (job->in_order.in && parking_is_paused(engine, job))
+        order_remove(&job->in_order);
     if (job->in_order.in != NULL || !job_is_ready(job, engine_now(engine)) ||
-        is_in_question(engine, job))
+        is_in_question(engine, job) || parking_is_paused(engine, job))
         return;
     forgive(engine, job);
     queue(engine, job);
@@ -205,6 +207,8 @@ const char *gate_reason(const struct engine *engine, const struct job *job, int6
         *out_start_ms = job->not_before_ms;
         return job->call.last_attempt_no > 0 ? "retry" : "not_before";
     }
+    if (parking_is_paused(engine, job))
+        return "paused";
     if (!engine->store_up || !engine_lease_valid(engine))
         return "database";
     if (is_in_question(engine, job))

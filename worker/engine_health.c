@@ -54,8 +54,9 @@ bool engine_health(const struct engine *engine, struct buf *out)
 
 static void measure_waiting(struct engine *engine)
 {
-    static const char *const reasons[] = {"slots",      "key_closed", "requests", "tokens", "retry",
-                                          "not_before", "claimed",    "database", "order"};
+    static const char *const reasons[] = {"slots", "key_closed", "requests", "tokens",
+                                          "retry", "not_before", "claimed",  "database",
+                                          "order", "paused"};
     int64_t counts[sizeof(reasons) / sizeof(reasons[0])] = {0};
     static const enum step steps[] = {STEP_ADMIT, STEP_HELD, STEP_DOCUMENT, STEP_EXTRACT};
     for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)
@@ -85,6 +86,7 @@ void engine_measure(struct engine *engine)
     metrics_set(metrics, METRIC_JOBS_IN_FLIGHT, NULL, NULL, (int64_t)engine->jobs.len);
     metrics_set(metrics, METRIC_OLDEST_UNFINISHED, NULL, NULL,
                 (engine_now(engine) - oldest_ms) / 1000);
+    metrics_set(metrics, METRIC_PARKED_ROWS, NULL, NULL, engine->parking.rows);
     metrics_set(metrics, METRIC_DATABASE_UP, NULL, NULL, engine->store_up);
     measure_waiting(engine);
     for (size_t i = 0; i < engine->key_count; i++) {

@@ -18,6 +18,8 @@
 #define VALUE_NODES 100000
 // Messages of a partition that may be unfinished while the oldest of them is stuck.
 #define WINDOWS_PER_PARTITION 4
+// Messages that are on their way to PostgreSQL while a full window reads on.
+#define CLAIMS_AHEAD 2000
 // So often a message may be there from readers that ended.
 #define SUSPECT_TIMES 2
 
@@ -316,17 +318,11 @@ void intake_broker(struct engine *engine, const struct broker_event *event)
         stuck(engine, event);
 }
 
-void intake_requeued(struct engine *engine, const struct store_event *event)
+void intake_take(struct engine *engine, const struct requeued_job *job)
 {
-    engine->taking = false;
-    if (event->u.requeued.job_count >= REQUEUED_BATCH) // there are more
-        engine->next_take_ms = 0;
-    for (size_t i = 0; i < event->u.requeued.job_count; i++) {
-        const struct requeued_job *job = &event->u.requeued.jobs[i];
-        struct raw_message *raw = raw_message_copy(&job->message);
-        raw->requeued = job->job_no != 0;
-        parse(engine, raw, (struct slot_id){0});
-    }
+    struct raw_message *raw = raw_message_copy(&job->message);
+    raw->requeued = job->job_no != 0;
+    parse(engine, raw, (struct slot_id){0});
 }
 
 // ------------------------------------------------------------------------------- pausing
@@ -350,12 +346,25 @@ static bool window_has_room(const struct engine *engine)
            engine->bytes <= (size_t)worker->memory_bytes * 3 / 8;
 }
 
+// Past a full window messages only go through to PostgreSQL: what bounds them is what is on its way
+// there, and their memory.
+static bool should_hold_back(const struct engine *engine, const struct partition *partition)
+{
+    size_t most = (size_t)engine->config->worker.in_flight * 2;
+    size_t claims = partition->paused ? CLAIMS_AHEAD / 2 : CLAIMS_AHEAD;
+    return engine->steps[STEP_CLAIM].len > claims || engine->steps[STEP_HELD].len > most ||
+           engine->jobs.len > most + CLAIMS_AHEAD ||
+           engine->bytes >= (size_t)engine->config->worker.memory_bytes / 4 * 3;
+}
+
 static bool should_pause(const struct engine *engine, const struct partition *partition)
 {
     size_t unfinished = offsets_unfinished(&partition->offsets);
     size_t most = (size_t)engine->config->worker.in_flight * WINDOWS_PER_PARTITION;
     if (engine->draining || !engine->store_up || partition->held_len > 100)
         return true;
+    if (parking_reads_on(engine) && !partition->careful)
+        return should_hold_back(engine, partition);
     if (partition->paused)
         return !window_has_room(engine) || unfinished > most * 3 / 4;
     return window_is_full(engine) || unfinished > most;

@@ -4,6 +4,7 @@
 //   engine_act.c     what a job asks for becomes requests of the edges
 //   engine_health.c  /health and gauges
 //   engine_intake.c  partitions and messages: from Kafka to a job, and back to the offset
+//   engine_park.c    what waits in PostgreSQL: who goes there, who is taken up, what is paused
 //   engine_gate.c    admission: who goes next
 //   engine_pack.c    calls that several jobs share
 //   engine_documents.c  documents: how many are read at once
@@ -30,7 +31,8 @@
 #define LOOK_MS         2000 // how often it is asked whether a waiting job was cancelled
 #define LOOK_BATCH      500  // jobs a scan asks for at most
 #define ANNOUNCE_BATCH  200
-#define REQUEUED_BATCH  50
+#define REQUEUED_BATCH  200
+#define EXCHANGE_BATCH  50 // jobs that come to a full window at once, for others that leave it
 
 #define PRIORITIES 10
 
@@ -82,6 +84,20 @@ struct packs {
     struct list under_way, due; // packs; due: all their members are where the next thing is done
 };
 
+// Order beyond the window.
+struct parking {
+    bool reads_on;         // the window is full of what has to wait: messages are parked
+    int64_t full_since_ms; // it has been so since then; INT64_MAX: it is not
+    bool more;             // others are due in PostgreSQL
+    int lowest;            // priority of a job in the window that has not begun; -1: none
+    bool exchanging;       // the question under way is one of a full window
+    size_t to_leave;       // jobs that came in exchange for others
+    int64_t rows, bytes;   // that the fleet has parked, with what was parked here since
+    char *after_tenant;    // whose turn it was last
+    struct pause *pauses;
+    size_t pause_count;
+};
+
 struct documents { // that wait to be fetched, and those that wait for an extractor
     struct list to_fetch[PRIORITIES], to_extract[PRIORITIES];
     size_t under_way; // extractions: bytes fetched or being fetched, and not text yet
@@ -101,6 +117,7 @@ struct engine {
     struct prompt_overhead overhead;
     struct documents documents;
     struct packs packs;
+    struct parking parking;
     int64_t next_serial;
     uint64_t came; // jobs that ever came
     size_t bytes;  // that jobs hold
@@ -113,7 +130,7 @@ struct engine {
     int64_t renew_sent_ms, next_renew_ms, lease_until_ms; // monotonic; 0: no lease yet
     int64_t db_offset_ms;                                 // db_now = now + this
     bool sweeping, taking;
-    int64_t next_sweep_ms, next_take_ms, next_scan_ms;
+    int64_t next_sweep_ms, next_take_ms, next_scan_ms, next_park_ms;
     size_t announcing;
 };
 
@@ -141,7 +158,8 @@ void engine_announce(struct engine *engine, const struct announcement *list, siz
 void intake_broker(struct engine *engine, const struct broker_event *event);
 void intake_partition_known(struct engine *engine, const struct partition_reply *reply);
 void intake_suspected(struct engine *engine, const struct store_event *event);
-void intake_requeued(struct engine *engine, const struct store_event *event);
+// A job that PostgreSQL gave.
+void intake_take(struct engine *engine, const struct requeued_job *job);
 // The job is over: its offset is finished.
 void intake_finished(struct engine *engine, const struct job *job);
 // Whether one more job fits into the window and the memory.
@@ -150,6 +168,26 @@ bool intake_has_room(const struct engine *engine);
 void intake_adjust(struct engine *engine);
 void intake_deinit(struct engine *engine);
 const char *intake_trouble(const struct engine *engine);
+
+// engine_park.c
+void parking_init(struct engine *engine);
+void parking_deinit(struct engine *engine);
+// Every second, and when there is room: asks for what is due.
+void parking_ask(struct engine *engine);
+void parking_answered(struct engine *engine, const struct store_event *event);
+// Whether PostgreSQL takes jobs that have to wait.
+bool parking_has_room(const struct engine *engine);
+// Whether a job that was just read is parked with its claim: job->place says where.
+bool parking_of_new(struct engine *engine, struct job *job);
+// The job's place in PostgreSQL is durable.
+void parking_parked(struct engine *engine, const struct job *job);
+// Sends those away whose wait will be long, and those that others came for. After each turn.
+void parking_send_away(struct engine *engine);
+// Whether reading goes on past a full window.
+bool parking_reads_on(const struct engine *engine);
+// Why nothing of the job may begin: users paused it. NULL: it may.
+bool parking_is_paused(const struct engine *engine, const struct job *job);
+bool parking_is_key_paused(const struct engine *engine, const char *key_name);
 
 // engine_gate.c
 void gate_init(struct engine *engine);

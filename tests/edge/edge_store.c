@@ -96,6 +96,9 @@ static void copy_event(struct seen *seen, const struct store_event *event)
         seen->topic_known = event->u.partition->topic_known;
         seen->unclean = event->u.partition->unclean;
         break;
+    case STORE_PARKED:
+        seen->verdict = (int)event->u.parked.verdict;
+        break;
     case STORE_SUSPECTED:
         seen->count = (size_t)event->u.suspected.times;
         break;
@@ -301,7 +304,7 @@ void claim_spec(struct worker *worker, struct job_spec *spec, uint32_t owner, in
     struct claim_request request = {.owner = owner_of(owner),
                                     .serial = serial,
                                     .spec = spec,
-                                    .topic = "jobs",
+                                    .topic = worker->takes ? NULL : "jobs",
                                     .partition = 3,
                                     .offset = offset,
                                     .submitted_at_ms = 1700000000123};

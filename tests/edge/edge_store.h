@@ -48,6 +48,7 @@ struct worker {
     int ups, downs;
     char refused[300];
     int64_t serial;
+    bool takes; // what it claims was given by take_requeued
 };
 
 extern struct edge_pg test_pg;

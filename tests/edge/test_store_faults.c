@@ -230,7 +230,7 @@ static void test_lost_taking_and_burial(void **state)
                 "with o as (delete from precis_data.outcomes where id = 'taken' returning job_no)"
                 " insert into precis_data.requeued (job_no) select job_no from o");
     go_deaf(&deaf);
-    a->ops->take_requeued(a->store, 10);
+    a->ops->take_requeued(a->store, &(struct take_request){.limit = 10, .least_priority = -1});
     cut_after(&deaf, "select exists (select from precis_data.requeued where taken_by > 0)");
     struct seen *taken = next(a, STORE_REQUEUED);
     assert_int_equal(taken->count, 1);

@@ -122,7 +122,7 @@ static void test_worker_role(void **state)
     next(a, STORE_SEALED);
     a->ops->sweep(a->store, 10);
     next(a, STORE_SWEPT);
-    a->ops->take_requeued(a->store, 10);
+    a->ops->take_requeued(a->store, &(struct take_request){.limit = 10, .least_priority = -1});
     next(a, STORE_REQUEUED);
     assert_false(renew(a)->broken);
     a->ops->release(a->store);

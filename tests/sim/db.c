@@ -26,6 +26,7 @@ void db_deinit(struct db *db)
         free(db->jobs[i].batch);
         free(db->jobs[i].id);
         free(db->jobs[i].spec_json);
+        free(db->jobs[i].after_batch);
     }
     for (size_t i = 0; i < db->attempts_count; i++) {
         free(db->attempts[i].code);
@@ -70,6 +71,16 @@ void db_deinit(struct db *db)
     for (size_t i = 0; i < db->budgets_count; i++)
         free((char *)(uintptr_t)db->budgets[i].name);
     free(db->budgets);
+    for (size_t i = 0; i < db->batches_count; i++) {
+        free(db->batches[i].tenant);
+        free(db->batches[i].name);
+    }
+    for (size_t i = 0; i < db->pauses_count; i++) {
+        free(db->pauses[i].scope);
+        free(db->pauses[i].name);
+    }
+    free(db->batches);
+    free(db->pauses);
     free(db->texts);
     free(db->jobs);
     free(db->attempts);
@@ -212,13 +223,26 @@ static struct db_job *newest(const struct db *db, const struct db_claim *claim)
     return best;
 }
 
-static void supersede_older(struct db *db, const struct db_claim *claim)
+void db_stop_job(struct db_job *job, enum job_stop stop, int64_t now_ms)
+{
+    if (job->stop != STOP_NONE)
+        return;
+    job->stop = stop;
+    if (job->worker != 0 || !job->requeued)
+        return;
+    job->ready = true;
+    job->urgency = -1;
+    if (job->due_ms > db_unix_ms(now_ms))
+        job->due_ms = db_unix_ms(now_ms);
+}
+
+static void supersede_older(struct db *db, const struct db_claim *claim, int64_t now_ms)
 {
     for (size_t i = 0; i < db->jobs_count; i++) {
         struct db_job *job = &db->jobs[i];
         if (same_name(job, claim->tenant, claim->batch, claim->id) &&
-            job->revision < claim->revision && job->outcomes == 0 && job->stop == STOP_NONE)
-            job->stop = STOP_SUPERSEDED;
+            job->revision < claim->revision && job->outcomes == 0)
+            db_stop_job(job, STOP_SUPERSEDED, now_ms);
     }
 }
 
@@ -234,6 +258,8 @@ static struct db_job *insert_job(struct db *db, const struct db_claim *claim)
     job->spec_json = own_strdup(claim->spec_json);
     job->partition = claim->partition;
     job->offset = claim->offset;
+    job->priority = claim->priority;
+    job->deadline_ms = claim->deadline_ms;
     snprintf(job->document_sha256, sizeof(job->document_sha256), "%s",
              claim->document_sha256 ? claim->document_sha256 : "");
     return job;
@@ -321,6 +347,10 @@ static enum claim_verdict claim_existing(struct db *db, int64_t worker, int64_t 
         return CLAIM_FINISHED;
     if (job->worker == worker && job->serial == claim->serial)
         return CLAIM_MINE; // applied before, and its answer was lost
+    if (claim->park && job->worker == 0 && !job->requeued)
+        db_place(db, job, claim->park, now_ms);
+    if (claim->is_read && job->requeued)
+        return CLAIM_PARKED;
     if (!has_lease(db, worker, now_ms))
         return CLAIM_HELD;
     if (job->worker == 0) {
@@ -350,7 +380,7 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
     if (!job && !has_lease(db, worker, now_ms))
         return; // HELD, job_no 0: nothing is written
     if (!job) {
-        supersede_older(db, claim);
+        supersede_older(db, claim, now_ms);
         job = insert_job(db, claim);
     }
     out->verdict = claim_existing(db, worker, now_ms, claim, job);
@@ -591,6 +621,7 @@ static void store_outcome(struct db *db, struct db_job *job, int64_t worker, int
     job->outcome_epoch = request->epoch;
     job->outcome_worker = worker;
     job->requeued = false;
+    job->requeued_by = 0;
     if (request->outcome->announce) {
         struct db_letter *letter = add_letter(db, ANNOUNCE_RESULT, now_ms);
         letter->key = own_strdup(job->id);
@@ -779,18 +810,4 @@ void db_release(struct db *db, int64_t worker)
     for (size_t i = 0; i < db->jobs_count; i++)
         if (db->jobs[i].worker == worker && db->jobs[i].outcomes == 0)
             db->jobs[i].worker = 0;
-}
-
-size_t db_take_requeued(struct db *db, int64_t worker, int64_t now_ms, int64_t *out, size_t room)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < db->jobs_count && count < room; i++) {
-        struct db_job *job = &db->jobs[i];
-        bool taken = job->requeued_by != 0 && has_lease(db, job->requeued_by, now_ms);
-        if (!job->requeued || taken)
-            continue;
-        job->requeued_by = worker;
-        out[count++] = job->job_no;
-    }
-    return count;
 }

@@ -29,8 +29,14 @@ struct db_job {
     int64_t serial;
     int32_t epoch, crashes;
     enum job_stop stop;
-    bool requeued;
-    int64_t requeued_by;
+    // its row among the requeued ones
+    bool requeued, ready, fails, was_parked;
+    int64_t requeued_by, requeued_serial;
+    int64_t due_ms; // unix; INT64_MAX: never by itself
+    int urgency;    // 9 - priority; -1: it is only to be ended
+    char reason[16], *after_batch;
+    int priority;
+    int64_t deadline_ms; // unix; INT64_MAX: none
     // its outcome
     int outcomes; // that were stored
     enum job_state state;
@@ -60,6 +66,16 @@ struct db_part {
     int64_t job_no;
     int32_t plan_no, call_no;
     char *answer;
+};
+
+struct db_batch { // that was sealed
+    char *tenant, *name;
+    int64_t total;
+    bool ended;
+};
+
+struct db_pause {
+    char *scope, *name;
 };
 
 struct db_letter { // a dead letter, an outbox row or a message for later
@@ -131,6 +147,8 @@ struct db {
     DB_LIST(db_suspect, suspects);
     DB_LIST(db_document, documents);
     DB_LIST(db_text, texts);
+    DB_LIST(db_batch, batches);
+    DB_LIST(db_pause, pauses);
     DB_LIST(db_listener, listeners);
     struct quota_fleet *quota;
     DB_LIST(budget, budgets); // the names are the database's
@@ -164,6 +182,10 @@ struct db_claim {
     int64_t serial;
     int32_t partition;
     int64_t offset;
+    int priority;
+    int64_t deadline_ms;
+    bool is_read;                  // from Kafka
+    const struct park_place *park; // NULL: it is to run now
 };
 
 // The reply's arrays are the caller's.
@@ -200,8 +222,23 @@ void db_announced(struct db *db, int64_t id);
 // Fills u.fetched; what it points to is the database's.
 void db_fetch(const struct db *db, const struct fetch_request *request, struct store_event *out);
 void db_keep_text(struct db *db, int64_t worker, const struct text_row *row);
-// Jobs to run again: numbers into `out`, at most `room`.
-size_t db_take_requeued(struct db *db, int64_t worker, int64_t now_ms, int64_t *out, size_t room);
+// The clock of what is due.
+int64_t db_unix_ms(int64_t now_ms);
+void db_place(const struct db *db, struct db_job *job, const struct park_place *place,
+              int64_t now_ms);
+enum park_verdict db_park(struct db *db, int64_t worker, int64_t now_ms,
+                          const struct park_request *request);
+// Jobs to run again: their numbers into `out`, which has room for the request's limit. `serial` is
+// the request's: one that is applied again finds what it took.
+size_t db_take_requeued(struct db *db, const struct take_request *request, int64_t worker,
+                        int64_t serial, int64_t now_ms, int64_t *out);
+// Whether more are due than were taken, and how many rows there are.
+bool db_more_due(const struct db *db, int64_t *out_rows, int64_t *out_bytes);
+void db_seal(struct db *db, const char *tenant, const char *batch, int64_t total);
+// As a command does; a job without a worker is due at once.
+void db_stop_job(struct db_job *job, enum job_stop stop, int64_t now_ms);
+void db_pause(struct db *db, const char *scope, const char *name);
+void db_resume(struct db *db, const char *scope, const char *name, int64_t now_ms);
 
 bool db_has_lease(const struct db *db, int64_t worker, int64_t now_ms);
 // One answer for each ask, into `out`. `now_us`: unix.

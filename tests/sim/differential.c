@@ -49,6 +49,8 @@ struct real_worker {
     bool moved; // its unbroken_since was moved by hand: the next renewal calls that broken
     struct answer answer;
     int64_t real_id, model_id;
+    int64_t taken[50]; // job numbers of the last take
+    size_t taken_count;
 };
 
 struct claimed {
@@ -145,6 +147,14 @@ static void on_event(void *context, const struct store_event *event)
     } else if (event->kind == STORE_RECORDED) {
         answer->verdict = (int)event->u.recorded.verdict;
         answer->letters = event->u.recorded.announcement_count;
+    } else if (event->kind == STORE_PARKED) {
+        answer->verdict = (int)event->u.parked.verdict;
+    } else if (event->kind == STORE_REQUEUED) {
+        answer->verdict = event->u.requeued.more;
+        answer->letters = event->u.requeued.pause_count;
+        worker->taken_count = event->u.requeued.job_count;
+        for (size_t i = 0; i < worker->taken_count; i++)
+            worker->taken[i] = event->u.requeued.jobs[i].job_no;
     } else if (event->kind == STORE_LOOKED_UP) {
         answer->verdict = (int)event->u.looked_up.verdict;
         answer->stop = (int)event->u.looked_up.stop;
@@ -208,6 +218,13 @@ static void change_worker(struct test *test, int index, const char *what)
         fail_msg("%s", error.text);
 }
 
+static void run_sql(struct test *test, const char *sql)
+{
+    struct pg_error error;
+    if (!pg_query(test->sql, sql, NULL, 0, NULL, &error))
+        fail_msg("%s: %s", sql, error.text);
+}
+
 static int64_t ask_number(struct test *test, const char *sql)
 {
     struct pg_error error;
@@ -253,6 +270,26 @@ static void pair_numbers(struct test *test, int64_t real, int64_t model)
 
 // ------------------------------------------------------------------------------- operations
 
+static int64_t some_time(struct test *test)
+{
+    static const int64_t times[] = {INT64_MAX, INT64_MAX, 1600000000000, 4000000000000};
+    return times[range(test, 0, 3)];
+}
+
+static struct park_place some_place(struct test *test)
+{
+    static const struct park_place places[] = {
+        {.reason = "order"},
+        {.reason = "order", .fails = true},
+        {.reason = "retry", .due_ms = 1600000000000, .start_ms = 1600000000000},
+        {.reason = "not_before", .due_ms = 4000000000000, .fails = true},
+        {.reason = "paused", .due_ms = INT64_MAX},
+        {.reason = "batch", .due_ms = INT64_MAX, .after_batch = "b"},
+        {.reason = "batch", .due_ms = INT64_MAX, .after_batch = "never"},
+    };
+    return places[range(test, 0, (int64_t)(sizeof(places) / sizeof(places[0])) - 1)];
+}
+
 static void op_claim(struct test *test)
 {
     int index = (int)range(test, 0, WORKERS - 1);
@@ -262,8 +299,15 @@ static void op_claim(struct test *test)
     snprintf(id, sizeof(id), "job-%d", (int)range(test, 1, NAMES));
     struct job_spec spec;
     job_spec_init(&spec);
-    spec.tenant = own_strdup(test->tenant);
+    char tenant[60];
+    snprintf(tenant, sizeof(tenant), "%s%s", test->tenant, range(test, 0, 2) ? "" : "-other");
+    spec.tenant = own_strdup(tenant);
     spec.batch = own_strdup("b");
+    spec.priority = (int)range(test, 4, 6);
+    spec.deadline_ms = some_time(test);
+    bool is_read = range(test, 0, 3) > 0;
+    struct park_place place = some_place(test);
+    const struct park_place *park = range(test, 0, 3) == 0 ? &place : NULL;
     spec.id = own_strdup(id);
     spec.revision = range(test, 0, 7) == 0 ? range(test, 1, 2) : 0;
     spec.labels_json = own_strdup("{}");
@@ -294,9 +338,10 @@ static void op_claim(struct test *test)
         struct claim_request request = {.owner = {1, 1},
                                         .serial = serial,
                                         .spec = &spec,
-                                        .topic = test->tenant,
+                                        .topic = is_read ? test->tenant : NULL,
                                         .offset = offset,
-                                        .submitted_at_ms = 1};
+                                        .submitted_at_ms = 1,
+                                        .park = park};
         worker->answered = false;
         store_ops_pg()->claim(worker->store, &request);
         await(test, &worker->answered);
@@ -312,7 +357,11 @@ static void op_claim(struct test *test)
                                  .bytes_len = spec.data_len,
                                  .media_type = spec.media_type,
                                  .serial = serial,
-                                 .offset = offset};
+                                 .offset = offset,
+                                 .priority = spec.priority,
+                                 .deadline_ms = spec.deadline_ms,
+                                 .is_read = is_read,
+                                 .park = is_read ? park : NULL};
         struct claim_reply reply;
         db_claim(&test->db, worker->model_id, NOW_MS, &claim, &reply);
         model = (struct answer){0};
@@ -435,6 +484,97 @@ static void op_record(struct test *test)
     }
 }
 
+static void op_park(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held)
+        return;
+    struct real_worker *worker = &test->workers[held->worker];
+    struct park_request request = {
+        .owner = {1, 1}, .epoch = held->epoch, .place = some_place(test)};
+    int times = range(test, 0, 3) == 0 ? 2 : 1;
+    for (int i = 0; i < times; i++) {
+        request.job_no = held->real_no;
+        worker->answered = false;
+        store_ops_pg()->park(worker->store, &request);
+        await(test, &worker->answered);
+        struct answer model = {0};
+        request.job_no = held->model_no;
+        model.verdict = (int)db_park(&test->db, worker->model_id, NOW_MS, &request);
+        compare(test, "park", &worker->answer, &model);
+    }
+}
+
+static int64_t model_number(const struct test *test, int64_t real)
+{
+    for (size_t i = 0; i < test->number_count; i++)
+        if (test->numbers[i][0] == real)
+            return test->numbers[i][1];
+    return -1;
+}
+
+static void op_take(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    const char *present[] = {test->tenant};
+    int64_t numbers[50];
+    struct take_request request = {
+        .limit = (size_t)range(test, 1, 4),
+        .least_priority = (int)range(test, 0, 1) ? -1 : (int)range(test, 3, 6),
+        .present = present,
+        .present_count = (size_t)range(test, 0, 1),
+        .after_tenant = range(test, 0, 1) ? test->tenant : NULL,
+    };
+    run_sql(test, "update precis_data.batches set end_looked_at = null");
+    worker->answered = false;
+    store_ops_pg()->take_requeued(worker->store, &request);
+    await(test, &worker->answered);
+    size_t count =
+        db_take_requeued(&test->db, &request, worker->model_id, ++test->serial, NOW_MS, numbers);
+    struct answer model = {.letters = test->db.pauses_count};
+    int64_t rows, bytes;
+    model.verdict = db_more_due(&test->db, &rows, &bytes);
+    compare(test, "take", &worker->answer, &model);
+    if (count != worker->taken_count)
+        fail_msg("seed %" PRIu64 " step %d: PostgreSQL gives %zu jobs, the model %zu", test->seed,
+                 test->step, worker->taken_count, count);
+    for (size_t i = 0; i < count; i++)
+        if (model_number(test, worker->taken[i]) != numbers[i])
+            fail_msg("seed %" PRIu64 " step %d: job %zu is %" PRId64 ", the model's %" PRId64,
+                     test->seed, test->step, i, model_number(test, worker->taken[i]), numbers[i]);
+}
+
+static void op_seal(struct test *test)
+{
+    struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
+    struct seal_request request = {{1, 1}, test->tenant, "b", range(test, 0, 3)};
+    worker->answered = false;
+    store_ops_pg()->seal(worker->store, &request);
+    await(test, &worker->answered);
+    db_seal(&test->db, request.tenant, request.batch, request.total);
+}
+
+static void op_pause(struct test *test)
+{
+    static const char *const scopes[] = {"all", "tenant", "batch", "job", "model"};
+    char name[100], sql[300];
+    const char *scope = scopes[range(test, 0, 4)];
+    snprintf(name, sizeof(name), "%s%s%s%s", strcmp(scope, "all") ? test->tenant : "",
+             strcmp(scope, "batch") == 0 || strcmp(scope, "job") == 0 ? "/b" : "",
+             strcmp(scope, "job") == 0 ? "/job-1" : "", strcmp(scope, "model") == 0 ? "m" : "");
+    bool pauses = range(test, 0, 1) == 0;
+    snprintf(sql, sizeof(sql),
+             pauses ? "insert into precis_data.pauses (scope, name) values ('%s', '%s')"
+                      " on conflict do nothing"
+                    : "delete from precis_data.pauses where scope = '%s' and name = '%s'",
+             scope, name);
+    run_sql(test, sql);
+    if (pauses)
+        db_pause(&test->db, scope, name);
+    else
+        db_resume(&test->db, scope, name, NOW_MS);
+}
+
 static void op_keep(struct test *test)
 {
     const struct claimed *held = some_claim(test);
@@ -544,14 +684,10 @@ static void op_cancel(struct test *test)
     struct pg_error error;
     if (!pg_query(test->sql, sql, NULL, 0, NULL, &error))
         fail_msg("%s", error.text);
-    test->db.jobs[held->model_no - 1].stop = STOP_CANCELLED;
-}
-
-static void run_sql(struct test *test, const char *sql)
-{
-    struct pg_error error;
-    if (!pg_query(test->sql, sql, NULL, 0, NULL, &error))
-        fail_msg("%s: %s", sql, error.text);
+    struct db_job *job = &test->db.jobs[held->model_no - 1];
+    if (job->stop == STOP_NONE)
+        db_stop_job(job, STOP_CANCELLED, NOW_MS);
+    job->stop = STOP_CANCELLED;
 }
 
 // A budget is set, perhaps while money is spent already, raised, lowered or taken away. Names hold
@@ -654,6 +790,21 @@ static void op_partition(struct test *test)
 
 // ------------------------------------------------------------------------------- a sequence
 
+static void compare_parked(struct test *test, const struct db_job *job, int64_t real_no)
+{
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "select ready::integer * 100 + (taken_by is not null)::integer * 1000 + urgency"
+             " from precis_data.requeued where job_no = %" PRId64,
+             real_no);
+    int64_t real = ask_number(test, sql);
+    int64_t model =
+        job->requeued ? job->ready * 100 + (job->requeued_by != 0) * 1000 + job->urgency : -1;
+    if (real != model)
+        fail_msg("seed %" PRIu64 ": job %" PRId64 " is parked as %" PRId64 ", the model's %" PRId64,
+                 test->seed, real_no, real, model);
+}
+
 static void compare_tables(struct test *test)
 {
     char sql[600];
@@ -686,6 +837,7 @@ static void compare_tables(struct test *test)
         snprintf(sql, sizeof(sql),
                  "select count(*) from precis_data.outcomes where job_no = %" PRId64, real_no);
         assert_int_equal(ask_number(test, sql), job->outcomes);
+        compare_parked(test, job, real_no);
         snprintf(sql, sizeof(sql),
                  "select count(*) from precis_data.jobs where job_no = %" PRId64
                  " and coalesce(document_sha256, '') = '%s'",
@@ -718,13 +870,16 @@ static void run_sequence(struct test *test, uint64_t seed)
         op_claim,       op_claim,  op_claim,  op_claim,   op_intend,    op_intend, op_intend,
         op_record,      op_record, op_record, op_record,  op_look_up,   op_renew,  op_lease_ends,
         op_time_passes, op_cancel, op_bury,   op_suspect, op_partition, op_keep,   op_keep,
-        op_fetch,       op_fetch,  op_fetch,  op_budget,  op_budget,
+        op_fetch,       op_fetch,  op_fetch,  op_budget,  op_budget,    op_park,   op_park,
+        op_take,        op_take,   op_take,   op_seal,    op_pause,
     };
     begin_sequence(test, seed);
     for (test->step = 1; test->step <= OPS; test->step++)
         ops[range(test, 0, (int64_t)(sizeof(ops) / sizeof(ops[0])) - 1)](test);
     compare_tables(test);
     compare_budgets(test);
+    run_sql(test, "delete from precis_data.requeued");
+    run_sql(test, "delete from precis_data.pauses");
     run_sql(test, "delete from precis_data.budgets"); // of other sequences: nobody's wall
     db_deinit(&test->db);
 }

@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "core/money.h"
 #include "core/text.h"
+#include "core/time_text.h"
 
 #define FAULTS_END_MS  60000
 #define LIMIT_MS       3600000
@@ -46,6 +47,10 @@ static struct config *make_config(struct schedule *schedule)
     config->kafka.start = own_strdup("earliest");
     config->worker.in_flight = 12;
     config->worker.memory_bytes = 1 << 28;
+    if (world_chance(&schedule->world, 850)) { // else nothing may be parked
+        config->worker.park_rows = world_chance(&schedule->world, 200) ? 5 : 1000;
+        config->worker.park_bytes = 1 << 28;
+    }
     config->documents.max_bytes = 1 << 20;
     config->retry = (struct backoff){.attempts = 6,
                                      .base_ms = 500,
@@ -199,15 +204,29 @@ static void add_document(struct schedule *schedule, struct buf *value, const str
     }
 }
 
+// Now and then a job may not begin yet, for longer than the wait that parks it or for less.
+static void add_times(struct schedule *schedule, struct buf *value)
+{
+    char text[TIME_TEXT_BYTES];
+    int64_t now_ms = SIM_START_UNIX_MS + schedule->world.now_ms;
+    if (world_chance(&schedule->world, 120))
+        buf_printf(value, "\"not_before\":\"%s\",",
+                   time_text_format(now_ms + world_range(&schedule->world, 0, 90000), text));
+    if (world_chance(&schedule->world, 120))
+        buf_printf(value, "\"deadline\":\"%s\",\"on_deadline\":\"%s\",",
+                   time_text_format(now_ms + world_range(&schedule->world, 0, 120000), text),
+                   world_chance(&schedule->world, 500) ? "late" : "fail");
+}
+
 static void send_job(struct schedule *schedule, const struct sent_job *sent)
 {
     struct buf value;
     buf_init(&value, 0);
     buf_printf(&value,
-               "{\"v\":1,\"id\":\"%s\",\"revision\":%d,\"kind\":\"summarize\",\"priority\":%d,"
-               "\"document\":{\"name\":\"%s/%d\",",
-               sent->id, (int)sent->revision, (int)world_range(&schedule->world, 0, 9), sent->id,
-               (int)sent->revision);
+               "{\"v\":1,\"id\":\"%s\",\"revision\":%d,\"kind\":\"summarize\",\"priority\":%d,",
+               sent->id, (int)sent->revision, (int)world_range(&schedule->world, 0, 9));
+    add_times(schedule, &value);
+    buf_printf(&value, "\"document\":{\"name\":\"%s/%d\",", sent->id, (int)sent->revision);
     if (sent->foreign) {
         add_document(schedule, &value, sent);
     } else {
@@ -299,6 +318,7 @@ static void crash(void *context, void *data)
         "parse",       "after_claim",   "after_intent",   "before_send",         "first_byte",
         "last_byte",   "before_record", "after_record",   "before_store_offset", "after_delivery",
         "after_fetch", "after_bury",    "before_extract", "after_extract",       "after_keep",
+        "before_park", "after_park",
     };
     if (world_chance(&schedule->world, 600)) {
         size_t count = sizeof(points) / sizeof(points[0]);

@@ -14,6 +14,7 @@ enum op_kind {
     OP_CLAIM,
     OP_INTEND,
     OP_RECORD,
+    OP_PARK,
     OP_LOOK_UP,
     OP_BURY,
     OP_ANNOUNCED,
@@ -31,7 +32,8 @@ enum op_kind {
     OP_RELEASE,
 };
 
-#define OP_TEXTS 12
+#define OP_TEXTS   12
+#define OP_PRESENT 8
 
 // A request that is kept: one struct for all kinds, with its strings.
 struct op {
@@ -57,6 +59,10 @@ struct op {
     struct failure failure;
     struct quota_ask *asks;
     size_t ask_count;
+    struct park_place place;
+    struct park_request park;
+    struct take_request take;
+    const char *present[OP_PRESENT];
 };
 
 struct sim_store {
@@ -171,21 +177,41 @@ static void answer_sweep(struct sim_store *store)
     free(list);
 }
 
-static void answer_take(struct sim_store *store)
+static void answer_take(struct sim_store *store, const struct op *op)
 {
     struct db *db = store->db;
-    int64_t numbers[50];
-    struct requeued_job jobs[50];
-    size_t count = db_take_requeued(db, store->worker, store->world->now_ms, numbers, 50);
+    int64_t *numbers = own_array(op->take.limit + 1, sizeof(*numbers));
+    struct requeued_job *jobs = own_array(op->take.limit + 1, sizeof(*jobs));
+    struct pause_row *pauses = own_array(db->pauses_count + 1, sizeof(*pauses));
+    size_t count =
+        db_take_requeued(db, &op->take, store->worker, op->number, store->world->now_ms, numbers);
     for (size_t i = 0; i < count; i++) {
         const char *spec = db->jobs[numbers[i] - 1].spec_json;
         jobs[i] = (struct requeued_job){.job_no = numbers[i]};
         jobs[i].message = (struct message){
             .topic = "jobs", .partition = -1, .value = spec, .value_len = strlen(spec)};
+        jobs[i].message.key = "default/default/";
+        jobs[i].message.key_len = strlen("default/default/");
     }
     struct store_event event = {.kind = STORE_REQUEUED};
     event.u.requeued.jobs = jobs;
     event.u.requeued.job_count = count;
+    event.u.requeued.more =
+        db_more_due(db, &event.u.requeued.parked_rows, &event.u.requeued.parked_bytes);
+    for (size_t i = 0; i < db->pauses_count; i++)
+        pauses[i] = (struct pause_row){db->pauses[i].scope, db->pauses[i].name};
+    event.u.requeued.pauses = pauses;
+    event.u.requeued.pause_count = db->pauses_count;
+    emit(store, &event);
+    free(numbers);
+    free(jobs);
+    free(pauses);
+}
+
+static void answer_park(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_PARKED, .owner = op->owner};
+    event.u.parked.verdict = db_park(store->db, store->worker, store->world->now_ms, &op->park);
     emit(store, &event);
 }
 
@@ -253,6 +279,9 @@ static void apply(struct sim_store *store, const struct op *op)
     case OP_RECORD:
         answer_record(store, op);
         break;
+    case OP_PARK:
+        answer_park(store, op);
+        break;
     case OP_LOOK_UP:
         event.kind = STORE_LOOKED_UP;
         event.u.looked_up.verdict =
@@ -275,6 +304,7 @@ static void apply(struct sim_store *store, const struct op *op)
         emit(store, &event);
         break;
     case OP_SEAL:
+        db_seal(store->db, op->texts[0], op->texts[1], op->number);
         event.kind = STORE_SEALED;
         emit(store, &event);
         break;
@@ -297,7 +327,7 @@ static void apply(struct sim_store *store, const struct op *op)
         answer_sweep(store);
         break;
     case OP_TAKE:
-        answer_take(store);
+        answer_take(store, op);
         break;
     case OP_QUOTA:
         answer_quota(store, op);
@@ -490,6 +520,14 @@ bool sim_store_idle(const struct sim_store *store)
 
 // ------------------------------------------------------------------------------- store_ops
 
+static struct park_place keep_place(struct op *op, const struct park_place *place)
+{
+    struct park_place copy = *place;
+    copy.reason = keep(op, place->reason);
+    copy.after_batch = keep(op, place->after_batch);
+    return copy;
+}
+
 static void ask_claim(void *store, const struct claim_request *request)
 {
     const struct job_spec *spec = request->spec;
@@ -510,7 +548,21 @@ static void ask_claim(void *store, const struct claim_request *request)
         .serial = request->serial,
         .partition = request->partition,
         .offset = request->offset,
+        .priority = spec->priority,
+        .deadline_ms = spec->deadline_ms,
+        .is_read = request->topic != NULL,
     };
+    if (request->park && request->topic) {
+        op->place = keep_place(op, request->park);
+        op->claim.park = &op->place;
+    }
+}
+
+static void ask_park(void *store, const struct park_request *request)
+{
+    struct op *op = add(store, OP_PARK, request->owner);
+    op->park = *request;
+    op->park.place = keep_place(op, &request->place);
 }
 
 static void ask_intend(void *store, const struct intent_request *request)
@@ -612,7 +664,10 @@ static void ask_keep(void *store, const struct text_row *row)
 
 static void ask_seal(void *store, const struct seal_request *request)
 {
-    add(store, OP_SEAL, request->owner);
+    struct op *op = add(store, OP_SEAL, request->owner);
+    keep(op, request->tenant);
+    keep(op, request->batch);
+    op->number = request->total;
 }
 
 // The schedule sets them in the database itself.
@@ -662,9 +717,17 @@ static void ask_sweep(void *store, size_t limit)
     add(store, OP_SWEEP, (struct slot_id){0})->number = (int64_t)limit;
 }
 
-static void ask_take(void *store, size_t limit)
+static void ask_take(void *context, const struct take_request *request)
 {
-    add(store, OP_TAKE, (struct slot_id){0})->number = (int64_t)limit;
+    struct sim_store *store = context;
+    struct op *op = add(store, OP_TAKE, (struct slot_id){0});
+    CHECK(request->present_count <= OP_PRESENT);
+    op->number = ++store->next_serial;
+    op->take = *request;
+    op->take.after_tenant = keep(op, request->after_tenant);
+    for (size_t i = 0; i < request->present_count; i++)
+        op->present[i] = keep(op, request->present[i]);
+    op->take.present = op->present;
 }
 
 static void ask_quota(void *context, struct slot_id owner, const struct quota_ask *asks,
@@ -706,6 +769,7 @@ const struct store_ops sim_store_ops = {
     .suspects_clear = ask_clear,
     .renew = ask_renew,
     .sweep = ask_sweep,
+    .park = ask_park,
     .take_requeued = ask_take,
     .quota = ask_quota,
     .release = ask_release,

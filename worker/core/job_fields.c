@@ -60,6 +60,7 @@ const char *job_field_path(enum field_set set)
         [FIELD_SET_DOCUMENT] = "document.",
         [FIELD_SET_SUMMARIZE] = "summarize.",
         [FIELD_SET_KEY_POINTS] = "summarize.key_points.",
+        [FIELD_SET_AFTER] = "after.",
     };
     CHECK(set < FIELD_SET_COUNT);
     return paths[set];

@@ -70,7 +70,18 @@ enum claim_verdict {
     CLAIM_FINISHED, // an outcome is there
     CLAIM_CONFLICT, // same id, same revision (or none higher), other content
     CLAIM_STALE,    // a lower revision that was never claimed
+    CLAIM_PARKED,   // PostgreSQL has it, and some worker will take it up: its message is not needed
     CLAIM_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
+};
+
+// How a job waits in PostgreSQL, with no worker.
+struct park_place {
+    const char *reason; // one of the contract's `waiting_for`
+    int64_t due_ms;     // unix ms; 0: as soon as it is its turn; INT64_MAX: when somebody says so
+    int64_t start_ms;   // unix ms, what users are told; 0: not known
+    int64_t tokens, bytes;   // that it will use, and that it takes there; estimates
+    bool fails;              // it is due at its deadline, to fail
+    const char *after_batch; // of its tenant: due when that has ended; NULL: none
 };
 
 // T1. One job of an intake group. `serial` is unique within the worker's life: a claim that is
@@ -82,7 +93,9 @@ struct claim_request {
     const char *topic; // NULL for a job that was taken from the requeued ones
     int32_t partition;
     int64_t offset;
-    int64_t submitted_at_ms; // unix ms
+    int64_t submitted_at_ms;       // unix ms
+    const struct park_place *park; // NULL: it is to run now. Else it is parked with its claim,
+                                   // where it came from Kafka and nobody holds it
 };
 
 enum attempt_outcome {
@@ -253,6 +266,36 @@ enum record_verdict {
     RECORD_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
 };
 
+// A claimed job goes back to PostgreSQL; any worker takes it up when it is due.
+struct park_request {
+    struct slot_id owner;
+    int64_t job_no;
+    int32_t epoch;
+    struct park_place place;
+};
+
+enum park_verdict {
+    PARK_DONE,   // it is there, or has an outcome already: nothing is lost
+    PARK_FENCED, // another worker took the job over
+};
+
+// Which parked jobs are wanted.
+struct take_request {
+    size_t limit;
+    // Of a full window, for an exchange: of a higher priority than this, or of this one and of a
+    // tenant that is not among `present`. -1: any.
+    int least_priority;
+    const char *const *present;
+    size_t present_count;
+    const char *after_tenant; // whose turn it was last; NULL: nobody's
+};
+
+// Something that users paused: CONTRACT.md, section 5.
+struct pause_row {
+    const char *scope; // job batch tenant model key all
+    const char *name;  // tenant/batch/id, tenant/batch, tenant, model, key; "" of all
+};
+
 // What is looked for of a document, in this order: its text where it is stored as such and `plain`,
 // the text that `extractor` made of it before, its bytes where `bytes`.
 struct fetch_request {
@@ -321,6 +364,7 @@ enum store_event_kind {
     STORE_LOOKED_UP,
     STORE_INTENDED,
     STORE_RECORDED,
+    STORE_PARKED,
     STORE_FETCHED,
     STORE_KEPT,
     STORE_BURIED,
@@ -360,6 +404,9 @@ struct store_event {
             size_t announcement_count;
         } recorded;
         struct {
+            enum park_verdict verdict;
+        } parked;
+        struct {
             bool found;       // such a document, or a kept text of it
             const char *text; // NULL: there is none of the kinds that were asked for
             size_t text_len;
@@ -396,6 +443,10 @@ struct store_event {
         struct {
             const struct requeued_job *jobs;
             size_t job_count;
+            bool more;                         // others are due
+            int64_t parked_rows, parked_bytes; // of the fleet, as they were counted last
+            const struct pause_row *pauses;    // all there are
+            size_t pause_count;
         } requeued;
         struct {
             const struct quota_grant *grants; // in the order of the asks
@@ -434,8 +485,10 @@ struct store_ops {
     void (*renew)(void *store);
     // Announcements that are older than 10 s, at most `limit`.
     void (*sweep)(void *store, size_t limit);
-    // Jobs that were reopened and are due; this worker has them for one lease.
-    void (*take_requeued)(void *store, size_t limit);
+    void (*park)(void *store, const struct park_request *request);
+    // Jobs that were parked or reopened and are due; this worker has them for one lease. The answer
+    // says what is paused, too.
+    void (*take_requeued)(void *store, const struct take_request *request);
     // Takes from the fleet's quota (core/quota.h): one answer for all the asks, each of another key
     // or model.
     void (*quota)(void *store, struct slot_id owner, const struct quota_ask *asks, size_t count);

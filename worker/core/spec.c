@@ -40,6 +40,7 @@ void job_spec_deinit(struct job_spec *spec)
         spec->output_schema_json,
         spec->reasoning_effort,
         spec->spec_json,
+        spec->after_batch,
     };
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
         free(owned[i]);

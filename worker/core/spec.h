@@ -33,6 +33,7 @@ struct job_spec {
     int64_t deadline_ms;   // unix; INT64_MAX: none
     int64_t not_before_ms; // unix; 0: at once
     bool fail_on_deadline;
+    char *after_batch;        // of its tenant, that has to end first; NULL: none
     char *labels_json;        // an object of strings; "{}" where none came
     int64_t max_cost_picousd; // -1: no limit
     bool fresh;

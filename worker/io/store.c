@@ -38,6 +38,7 @@ static const struct store_kind *const kinds[STORE_KINDS] = {
     [STORE_KIND_ANNOUNCED] = &store_kind_announced, [STORE_KIND_SWEEP] = &store_kind_sweep,
     [STORE_KIND_REQUEUED] = &store_kind_requeued,   [STORE_KIND_RELEASE] = &store_kind_release,
     [STORE_KIND_BUDGETS] = &store_kind_budgets,     [STORE_KIND_QUOTA] = &store_kind_quota,
+    [STORE_KIND_PARK] = &store_kind_park,
 };
 
 static void flush(struct store *store);
@@ -445,6 +446,7 @@ const struct store_ops *store_ops_pg(void)
         .suspects_clear = store_suspects_clear,
         .renew = store_renew,
         .sweep = store_sweep,
+        .park = store_park,
         .take_requeued = store_take_requeued,
         .quota = store_quota,
         .release = store_release,

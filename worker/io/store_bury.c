@@ -257,23 +257,16 @@ const struct store_kind store_kind_announced = {
 
 // ------------------------------------------------------------------------------- sweep
 
-struct limit_item {
+struct sweep_item {
     struct store_item item;
     size_t limit;
-    int64_t serial;
 };
-
-static void ask_limited(struct store *store, enum store_kind_no kind, size_t limit)
-{
-    struct limit_item *item = store_item_new(store, sizeof(*item));
-    item->limit = limit;
-    item->serial = ++store->next_serial;
-    store_ask(store, kind, item);
-}
 
 void store_sweep(void *store, size_t limit)
 {
-    ask_limited(store, STORE_KIND_SWEEP, limit);
+    struct sweep_item *item = store_item_new(store, sizeof(*item));
+    item->limit = limit;
+    store_ask(store, STORE_KIND_SWEEP, item);
 }
 
 static void send_sweep(struct store *store, struct store_item **items, size_t count,
@@ -281,7 +274,7 @@ static void send_sweep(struct store *store, struct store_item **items, size_t co
 {
     (void)store;
     (void)count;
-    size_t limit = ((struct limit_item *)(void *)items[0])->limit;
+    size_t limit = ((struct sweep_item *)(void *)items[0])->limit;
     struct store_args args;
     store_args_init(&args);
     store_args_int(&args, (int64_t)(limit - limit / 2));
@@ -321,78 +314,3 @@ static void sweep_done(struct store *store, struct store_item **items, size_t co
 
 const struct store_kind store_kind_sweep = {
     .name = "sweep", .most = 1, .send = send_sweep, .done = sweep_done};
-
-// ------------------------------------------------------------------------------- requeued
-
-void store_take_requeued(void *store, size_t limit)
-{
-    ask_limited(store, STORE_KIND_REQUEUED, limit);
-}
-
-static void send_requeued(struct store *store, struct store_item **items, size_t count,
-                          struct pg_link *link)
-{
-    (void)count;
-    const struct limit_item *item = (const void *)items[0];
-    struct store_args args;
-    store_args_init(&args);
-    store_args_int(&args, store->worker_id);
-    store_args_int(&args, item->serial);
-    store_args_int(&args, (int64_t)item->limit);
-    store_args_run(&args, link, STORE_SQL_take_requeued);
-    store_args_int(&args, store->options.message_version);
-    store_args_run(&args, link, STORE_SQL_take_later);
-    store_args_deinit(&args);
-}
-
-// Columns: job, topic, partition, offset, unix ms, key, value.
-static struct requeued_job requeued_of(const PGresult *result, int row, unsigned char **data)
-{
-    struct requeued_job job = {.job_no = store_int(result, row, 0)};
-    struct message *message = &job.message;
-    message->topic = store_text(result, row, 1);
-    message->partition = (int32_t)store_int(result, row, 2);
-    message->offset = store_int(result, row, 3);
-    message->timestamp_ms = store_text(result, row, 4) ? store_int(result, row, 4) : -1;
-    message->key = store_take_bytea(store_text(result, row, 5), data, &message->key_len);
-    message->value = store_take_bytea(store_text(result, row, 6), data, &message->value_len);
-    return job;
-}
-
-static size_t bytes_of(const PGresult *result)
-{
-    size_t bytes = 0;
-    for (int row = 0; row < PQntuples(result); row++)
-        bytes += (size_t)PQgetlength(result, row, 5) + (size_t)PQgetlength(result, row, 6);
-    return bytes / 2;
-}
-
-static void requeued_done(struct store *store, struct store_item **items, size_t count,
-                          const struct store_answer *given)
-{
-    (void)items;
-    (void)count;
-    size_t total = 0, bytes = 1;
-    for (size_t i = 0; i < 2; i++) {
-        total += (size_t)PQntuples(given->results[i]);
-        bytes += bytes_of(given->results[i]);
-    }
-    struct requeued_job *jobs = own_array(total, sizeof(*jobs));
-    unsigned char *memory = own_alloc(bytes), *data = memory;
-    size_t len = 0;
-    for (size_t i = 0; i < 2; i++) {
-        for (int row = 0; row < PQntuples(given->results[i]); row++)
-            jobs[len++] = requeued_of(given->results[i], row, &data);
-    }
-    if (PQntuples(given->results[1]) > 0)
-        store->had_later = true;
-    struct store_event event = {.kind = STORE_REQUEUED};
-    event.u.requeued.jobs = jobs;
-    event.u.requeued.job_count = total;
-    store_emit(store, &event);
-    free(jobs);
-    free(memory);
-}
-
-const struct store_kind store_kind_requeued = {
-    .name = "take_requeued", .most = 1, .send = send_requeued, .done = requeued_done};

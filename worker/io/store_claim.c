@@ -21,6 +21,8 @@ struct claim_item {
     int priority;
     unsigned char hash[32];
     char *sha256; // NULL: none
+    bool parks;
+    struct park_place place;
 };
 
 static void copy_spec(struct claim_item *item, const struct job_spec *spec)
@@ -61,6 +63,9 @@ void store_claim(void *store, const struct claim_request *request)
     item->offset = request->offset;
     item->submitted_at_ms = request->submitted_at_ms;
     copy_spec(item, request->spec);
+    item->parks = request->park != NULL && item->topic != NULL;
+    if (item->parks)
+        item->place = store_item_place(item, request->park);
     store_ask(store, STORE_KIND_CLAIM, item);
 }
 
@@ -233,6 +238,37 @@ static void run_used(struct store *store, struct store_item **items, size_t coun
     store_use_send(store, uses, count, link);
 }
 
+static void add_claimed(struct pg_array *const columns[12], const struct claim_item *item)
+{
+    pg_array_add_text(columns[0], item->tenant);
+    pg_array_add_text(columns[1], item->batch);
+    pg_array_add_text(columns[2], item->id);
+    pg_array_add_int(columns[3], item->revision);
+    pg_array_add_bytea(columns[4], item->hash, sizeof(item->hash));
+    pg_array_add_int(columns[5], item->serial);
+    pg_array_add_text(columns[6], item->place.reason);
+    pg_array_add_int(columns[7], item->place.due_ms);
+    pg_array_add_int(columns[8], item->place.tokens);
+    pg_array_add_int(columns[9], item->place.bytes);
+    pg_array_add_text(columns[10], item->place.fails ? "t" : "f");
+    pg_array_add_text(columns[11], item->place.after_batch);
+}
+
+static void run_parks(struct store_item **items, size_t count, struct pg_link *link)
+{
+    struct store_args args;
+    struct pg_array *columns[12];
+    store_args_init(&args);
+    for (size_t i = 0; i < 12; i++)
+        columns[i] = store_args_array(&args);
+    for (size_t i = 0; i < count; i++)
+        if (claim_of(items[i])->parks)
+            add_claimed(columns, claim_of(items[i]));
+    if (columns[0]->len > 0)
+        store_args_run(&args, link, STORE_SQL_claim_park);
+    store_args_deinit(&args);
+}
+
 // The statements that know a request by CLAIM_KEYS share their parameters.
 static void run_keyed(struct store *store, struct store_item **items, size_t count,
                       struct pg_link *link)
@@ -248,6 +284,9 @@ static void run_keyed(struct store *store, struct store_item **items, size_t cou
     struct pg_array *serial = store_args_array(&args);
     for (size_t i = 0; i < count; i++)
         pg_array_add_int(serial, claim_of(items[i])->serial);
+    struct pg_array *is_read = store_args_array(&args);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_text(is_read, claim_of(items[i])->topic ? "t" : "f");
     store_args_run(&args, link, STORE_SQL_claim_claims);
     run_supersede(items, count, link);
     store_args_run(&args, link, STORE_SQL_claim_lock_dead);
@@ -258,7 +297,7 @@ static void run_keyed(struct store *store, struct store_item **items, size_t cou
     if (store->had_later) {
         add_places(&args, items, count);
         store_args_run(&args, link, STORE_SQL_claim_later);
-        for (; args.len > 7; args.len--)
+        for (; args.len > 8; args.len--)
             pg_array_deinit(&args.arrays[args.len - 1]);
     }
     store_args_run(&args, link, STORE_SQL_claim_read);
@@ -273,6 +312,7 @@ static void send_claims(struct store *store, struct store_item **items, size_t c
     run_documents(items, count, link);
     run_jobs(store, items, count, link);
     run_used(store, items, count, link);
+    run_parks(items, count, link);
     run_keyed(store, items, count, link);
 }
 
@@ -373,11 +413,8 @@ static enum claim_verdict verdict_of(const char *name)
     static const struct {
         const char *name;
         enum claim_verdict verdict;
-    } names[] = {{"mine", CLAIM_MINE},
-                 {"held", CLAIM_HELD},
-                 {"finished", CLAIM_FINISHED},
-                 {"conflict", CLAIM_CONFLICT},
-                 {"stale", CLAIM_STALE}};
+    } names[] = {{"mine", CLAIM_MINE},         {"held", CLAIM_HELD},   {"finished", CLAIM_FINISHED},
+                 {"conflict", CLAIM_CONFLICT}, {"stale", CLAIM_STALE}, {"parked", CLAIM_PARKED}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i].name) == 0)
             return names[i].verdict;
@@ -391,7 +428,7 @@ static void answer(struct store *store, const struct claim_item *item, const PGr
 {
     struct claim_reply reply = {.verdict = verdict_of(store_text(read, row, 2))};
     bool known = reply.verdict == CLAIM_MINE || reply.verdict == CLAIM_HELD ||
-                 reply.verdict == CLAIM_FINISHED;
+                 reply.verdict == CLAIM_FINISHED || reply.verdict == CLAIM_PARKED;
     if (known)
         reply.job_no = store_int(read, row, 1);
     if (reply.verdict == CLAIM_MINE) {

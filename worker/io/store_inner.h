@@ -49,6 +49,7 @@ enum store_kind_no {
     STORE_KIND_CLAIM,
     STORE_KIND_INTENT,
     STORE_KIND_RECORD,
+    STORE_KIND_PARK,
     STORE_KIND_LOOK_UP,
     STORE_KIND_BURY,
     STORE_KIND_FETCH,
@@ -67,6 +68,7 @@ enum store_kind_no {
     STORE_KINDS,
 };
 
+extern const struct store_kind store_kind_park;
 extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_intent,
     store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
     store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
@@ -194,8 +196,11 @@ void store_suspect(void *store, const char *topic, int32_t partition, int64_t of
 void store_suspects_clear(void *store, const char *topic, int32_t partition, int64_t offset);
 void store_renew(void *store);
 void store_sweep(void *store, size_t limit);
-void store_take_requeued(void *store, size_t limit);
 void store_quota(void *store, struct slot_id owner, const struct quota_ask *asks, size_t count);
+void store_park(void *store, const struct park_request *request);
+void store_take_requeued(void *store, const struct take_request *request);
+// A copy whose strings go with the item.
+struct park_place store_item_place(void *item, const struct park_place *place);
 void store_release(void *store);
 
 // Marks the partition as used where it is not known to be: appends the statement (store_place.c).

@@ -9,11 +9,12 @@
     "exists (select from precis_data.workers me where me.id = " worker                             \
     " and me.lease_until > clock_timestamp())"
 
-// $1 worker, $2 tenant, $3 batch, $4 id, $5 revision, $6 content hash, $7 serial: what the
-// statements of a claim know of each request.
+// $1 worker, $2 tenant, $3 batch, $4 id, $5 revision, $6 content hash, $7 serial, $8 whether it was
+// read from Kafka: what the statements of a claim know of each request.
 #define CLAIM_KEYS                                                                                 \
-    "unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[], $7::bigint[])"          \
-    " with ordinality as r(tenant, batch, id, revision, hash, serial, ord)"
+    "unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[], $7::bigint[],"          \
+    "  $8::boolean[])"                                                                             \
+    " with ordinality as r(tenant, batch, id, revision, hash, serial, is_read, ord)"
 #define SAME_ID(a, b)                                                                              \
     a ".tenant = " b ".tenant and " a ".batch = " b ".batch and " a ".id = " b ".id"
 #define SAME_JOB(a, b) SAME_ID(a, b) " and " a ".revision = " b ".revision"
@@ -47,6 +48,25 @@
 // An outcome that this very transaction has written, for the rows that go with it: a transaction
 // that is applied again after its answer was lost finds none.
 #define WON "o.job_no = r.job_no and o.xmin = pg_current_xact_id()::xid"
+
+// A message that Kafka brings of a job that is parked, or queued by `retry`: PostgreSQL has it.
+#define IS_KEPT(job_no)                                                                            \
+    "(r.is_read and exists (select from precis_data.requeued k where k.job_no = " job_no "))"
+
+// Columns of `requeued` of a job j that is parked by request r: what is due, and how it waits.
+// `stopped`: only its end is to be written.
+#define PARK_COLUMNS                                                                               \
+    "job_no, due_at, tenant, batch, urgency, deadline, fails_at, tokens, bytes, reason,"           \
+    " after_batch, ready, parked_at"
+#define PARK_VALUES                                                                                \
+    "p.job_no, case when p.stopped or p.due_ms = 0 or (p.reason = 'paused' and not exists ("       \
+    "   select from precis_data.pauses x where x.scope in ('model', 'key')"                        \
+    "   or precis_data.pause_covers(x.scope, x.name, p.tenant, p.batch, p.job_no)))"               \
+    "  then clock_timestamp() when p.due_ms = 9223372036854775807 then 'infinity'"                 \
+    "  else to_timestamp(p.due_ms / 1000.0) end, p.tenant, p.batch,"                               \
+    " case when p.stopped then -1 else 9 - p.priority end, coalesce(p.deadline, 'infinity'),"      \
+    " case when p.fails then p.deadline end, p.tokens, p.bytes, p.reason, p.after_batch,"          \
+    " p.stopped or p.due_ms = 0, clock_timestamp()"
 
 #define UNIX_MS(x) "to_timestamp(" x " / 1000.0)"
 

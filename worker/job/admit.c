@@ -102,16 +102,25 @@ static enum step_result admitted(struct job *job, const struct step_context *con
     return STEP_WAIT;
 }
 
+// Just entered: a long wait of its own is not for a worker's memory.
+static enum step_result wait_here_or_there(struct job *job, const struct step_context *context)
+{
+    const struct job_now *now = context->now;
+    bool is_long = job->not_before_ms - now->now_ms > JOB_PARK_MS;
+    return is_long && now->can_park ? job_leave(job, context) : STEP_WAIT;
+}
+
 enum step_result step_admit(struct job *job, const struct job_event *event,
                             const struct step_context *context)
 {
     if (event->kind == JOB_ADMITTED)
         return admitted(job, context);
-    if (event->kind == JOB_STOP) {
-        job->dropped = true;
-        job_move(job, STEP_END, context->now);
-        return STEP_DONE;
-    }
+    if (event->kind == JOB_GO)
+        return wait_here_or_there(job, context);
+    if (event->kind == JOB_PARK)
+        return job_park(job, event->park, context);
+    if (event->kind == JOB_STOP)
+        return job_leave(job, context);
     if (event->kind == JOB_LOOKED_UP) {
         job->stop = event->store->u.looked_up.stop;
         return job->stop == STOP_NONE ? STEP_WAIT : job_stopped(job, context->now);

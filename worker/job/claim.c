@@ -85,6 +85,9 @@ enum step_result step_claim(struct job *job, const struct job_event *event,
         return begin_claimed(job, context);
     case CLAIM_HELD:
         return hold(job, context->now);
+    case CLAIM_PARKED:
+        job->parked = true;
+        return end_job(job, true, context->now);
     case CLAIM_FINISHED:
     case CLAIM_STALE:
         return end_job(job, true, context->now);

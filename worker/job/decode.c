@@ -191,6 +191,11 @@ static enum decoded decode_job(const json_t *root, const struct message *message
         return DECODED_BAD;
     }
     fields_fill(spec);
+    if (spec->after_batch && strcmp(spec->after_batch, spec->batch) == 0) {
+        failure_set(&out->failure, ERR_BAD_FIELD,
+                    "after.batch is the job's own batch, which would wait for itself");
+        return DECODED_BAD;
+    }
     if (!spec->labels_json)
         spec->labels_json = own_strdup("{}");
     read_traceparent(spec, message);

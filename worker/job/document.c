@@ -234,18 +234,13 @@ bool job_wants_document(const struct job *job, int64_t now_ms)
     return job->step == STEP_DOCUMENT && job->not_before_ms <= now_ms;
 }
 
-static enum step_result leave(struct job *job, const struct job_now *now)
-{
-    job->dropped = true;
-    job_move(job, STEP_END, now);
-    return STEP_DONE;
-}
-
 enum step_result step_document(struct job *job, const struct job_event *event,
                                const struct step_context *context)
 {
     if (event->kind == JOB_STOP)
-        return leave(job, context->now);
+        return job_leave(job, context);
+    if (event->kind == JOB_PARK)
+        return job_park(job, event->park, context);
     if (event->kind == JOB_LOOKED_UP) {
         job->stop = event->store->u.looked_up.stop;
         return job->stop == STOP_NONE ? STEP_WAIT : job_stopped(job, context->now);
@@ -332,12 +327,17 @@ static enum step_result on_extracted(struct job *job, const struct extract_event
     return STEP_WAIT;
 }
 
+// While the bytes are on their way their answer would find the job parked: it is dropped.
 static enum step_result on_stop(struct job *job, const struct step_context *context)
 {
-    if (job->document.under_way)
-        job_act(context, ACTION_CANCEL_EXTRACT);
+    if (!job->document.under_way) {
+        job->dropped = true;
+        job_move(job, STEP_END, context->now);
+        return STEP_DONE;
+    }
+    job_act(context, ACTION_CANCEL_EXTRACT);
     job->document.under_way = false;
-    return leave(job, context->now);
+    return job_leave(job, context);
 }
 
 // While the bytes are on their way the stop is only noted: their answer is waited for.

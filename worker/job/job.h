@@ -11,6 +11,8 @@
 //            │       └── EXTRACT ─ KEEP
 //         (another worker's)          BURY, SEAL: messages that are no jobs
 //
+// What has to wait long goes from DOCUMENT or ADMIT to PARK: PostgreSQL keeps it, this object ends.
+//
 // job_step is the only entry. The engine gives it what happened; the job changes its own fields,
 // asks for I/O by adding actions, and says whether it wants to go on, waits or has ended. steps.def
 // is the map. What a call costs and how it ended is written by RECORD (T3) before anything else
@@ -37,6 +39,8 @@
 #define JOB_CRASHES_MAX 5
 // Plans of one job: each too_long or change of model makes another.
 #define JOB_PLANS_MAX 8
+// What waits longer than this, by its own will or a key's, waits in PostgreSQL.
+#define JOB_PARK_MS 30000
 // How often a held job is looked up.
 #define JOB_HELD_MS 500
 // How long a stream may stay open after its finish_reason.
@@ -68,6 +72,8 @@ enum job_event_kind {
     JOB_RECORDED,
     JOB_BURIED,
     JOB_SEALED,
+    JOB_PARK, // it is to wait in PostgreSQL
+    JOB_PARKED,
     JOB_EVENT_COUNT
 };
 
@@ -91,6 +97,7 @@ struct job_event {
     const struct extract_event *extract; // of EXTRACTED
     const struct job_pack *pack;         // of SEND
     struct job_share *share;             // of SHARE
+    const struct park_place *park;       // of PARK: why and until when
 };
 
 // What the rules may know of the outside at this moment.
@@ -101,6 +108,7 @@ struct job_now {
     uint64_t random;
     bool lease_valid;                 // a call may begin
     bool can_extract;                 // there is an extractor
+    bool can_park;                    // PostgreSQL takes jobs that have to wait
     int64_t tokens_per_second;        // measured speed of the job's model; 0: unknown
     const struct fact_words *words;   // NULL: each check of a summary makes its own
     struct prompt_overhead *overhead; // of the last job planned; NULL: each job counts its own
@@ -119,6 +127,7 @@ enum action_kind {
     ACTION_CANCEL_CALL,
     ACTION_SHARE, // job->call.answer is the whole pack's
     ACTION_RECORD,
+    ACTION_PARK, // as job->place says
     ACTION_BURY,
     ACTION_SEAL,
     ACTION_KEY_FAILED, // job->call.answer.failure says how; before the job leaves the call
@@ -270,6 +279,7 @@ struct job {
     int32_t attempts_all;       // of all calls, for the dead letter
     struct json_schema *schema; // of the user's own form; NULL: none
     struct summary summary;
+    struct park_place place; // where it waits; `reason` is a literal, `after_batch` the spec's
     struct record_draft draft;
     enum step after_record; // where RECORD goes on to
     bool walled;            // a budget refused its next call
@@ -283,7 +293,8 @@ struct job {
     bool holds_extractor;   // the engine counts it as under way at the extractor
     size_t counted_bytes;   // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
-    bool had_outcome;     // an outcome is durable, ours or another's
+    bool had_outcome;     // an outcome is durable, ours or another's, or it is parked
+    bool parked;          // it ended here to be taken up again
     int64_t looked_ms;    // the engine asked last whether it was stopped while it waits; 0: never
     char waiting_for[16]; // last reason that was written; "" none
     int64_t waiting_until; // and its start, unix ms; 0: not known

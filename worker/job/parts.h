@@ -79,6 +79,12 @@ int64_t call_total_ms(const struct job *job, int64_t max_output_tokens, const st
 // The next moment at which a clock of the call under way may run out.
 int64_t call_deadline_ms(const struct job *job);
 
+// park.c: the job waits in PostgreSQL from now on; moves to PARK.
+enum step_result job_park(struct job *job, const struct park_place *place,
+                          const struct step_context *context);
+// A worker that leaves gives the job to others: parked, or where that is not possible dropped.
+enum step_result job_leave(struct job *job, const struct step_context *context);
+
 // admit.c: the job waits for the limits, and for its backoff where it has one.
 enum step_result admit_enter(struct job *job, const struct job_now *now);
 // The row says `sent`, but nothing leaves: it is recorded so, and the job waits again.
