@@ -10,7 +10,7 @@
 #include "base/own.h"
 #include "cmd/ask.h"
 #include "cmd/screen.h"
-#include "cmd/status_show.h"
+#include "cmd/status_waiting.h"
 #include "cmd/table.h"
 #include "core/text.h"
 

@@ -42,7 +42,6 @@ static int refuse(const char *name)
 
 LATER(pause, "[JOB…]", "Hold jobs, a batch, a tenant, a model or a key back");
 LATER(resume, "[JOB…]", "Let go what was paused");
-LATER(quota, "[show|set …]", "Show or set the limits of models and keys");
 LATER(budget, "[show|set …]", "Show or set what batches and tenants may cost");
 LATER(answer, "JOB…", "Answer a run that waits for a person");
 LATER(export, "JOB", "A run as a file");

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cmd/screen.h"
-#include "cmd/status_show.h"
+#include "cmd/status_waiting.h"
 #include "cmd/table.h"
 
 void show_title(const char *title)
@@ -87,21 +87,21 @@ static void add_labels(struct table *table, const char *json)
 
 // ------------------------------------------------------------------------------- how it stands
 
-static void add_waiting(struct table *table, const struct pg_rows *job)
+static void add_waiting(struct invocation *invocation, struct table *table,
+                        const struct pg_rows *job)
 {
     const char *waiting_for = ask_value(job, 0, "waiting_for");
+    struct batch_name batch = {(char *)(uintptr_t)ask_value(job, 0, "tenant"),
+                               (char *)(uintptr_t)ask_value(job, 0, "batch")};
+    struct status_lanes lanes = {0};
     if (!waiting_for)
         return;
     struct buf text OWN_BUF;
     buf_init(&text, 0);
-    buf_add_str(&text, status_reason(waiting_for));
-    const char *in_ms = ask_value(job, 0, "starts_in_ms");
-    if (in_ms && strtod(in_ms, NULL) > 0) {
-        buf_add_str(&text, "; not before ");
-        screen_add_duration(&text, in_ms);
-        buf_add_str(&text, " from now");
-    }
+    status_lanes_load(&lanes, invocation, &batch);
+    status_add_reason(&text, waiting_for, ask_value(job, 0, "starts_in_ms"), &lanes);
     add_fact(table, "Waits", buf_str(&text), SCREEN_WARN);
+    status_lanes_free(&lanes);
 }
 
 static void add_cost(struct table *table, const struct pg_rows *job)
@@ -135,7 +135,8 @@ static void add_error(struct table *table, const struct pg_rows *job)
 static const struct table_column fact_columns[] = {
     {"", TABLE_LEFT}, {"", TABLE_WRAP}, {NULL, TABLE_LEFT}};
 
-static void print_head(const struct pg_rows *job, const struct pg_rows *request)
+static void print_head(struct invocation *invocation, const struct pg_rows *job,
+                       const struct pg_rows *request)
 {
     const char *state = ask_value(job, 0, "state");
     enum screen_style style = screen_style_of_state(state);
@@ -150,7 +151,7 @@ static void print_head(const struct pg_rows *job, const struct pg_rows *request)
     add_request(table, request, job);
     add_labels(table, ask_value(job, 0, "labels"));
     add_cost(table, job);
-    add_waiting(table, job);
+    add_waiting(invocation, table, job);
     add_error(table, job);
     table_print_rows(table, stdout);
     table_free(table);
@@ -201,7 +202,7 @@ int show_story(struct invocation *invocation, const struct job_name *name)
         return EXIT_FAILED;
     struct pg_rows *request = show_rows(invocation, show_request_sql, name);
     if (pg_rows_count(job) > 0 && request)
-        print_head(job, request);
+        print_head(invocation, job, request);
     else
         printf("%s/%s/%s never became a job: its message was refused.\n", name->tenant, name->batch,
                name->id);

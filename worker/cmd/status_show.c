@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "cmd/screen.h"
+#include "cmd/status_waiting.h"
 #include "cmd/table.h"
 
 #define BAR_MAX     50
@@ -48,34 +49,6 @@ static const char failed_sql[] =
     "select error_code, count(*) as jobs, suggestion"
     " from precis.jobs where tenant = $1 and batch = $2 and finished_at is not null"
     " and state = 'failed' group by 1, 3 order by 2 desc, 1, 3";
-
-const char *status_reason(const char *waiting_for)
-{
-    static const struct {
-        const char *name, *words;
-    } reasons[] = {
-        {"requests", "for room in the requests per minute"},
-        {"tokens", "for room in the tokens per minute"},
-        {"slots", "for one of the calls under way to end"},
-        {"key_closed", "for the provider's key, which is closed since it refused a call"},
-        {"breaker", "for the provider, which failed too often"},
-        {"budget", "because the budget is used up"},
-        {"order", "for a turn"},
-        {"retry", "for the next try after a failure"},
-        {"not_before", "for the time that the message names (not_before)"},
-        {"deadline_lane", "for a cheaper hour before the deadline"},
-        {"conversation", "for the turn before"},
-        {"batch", "for the batch that comes first (after)"},
-        {"paused", "because of a pause; `precis resume` ends it"},
-        {"claimed", "for a worker that does not answer; another takes over"},
-        {"database", "for PostgreSQL"},
-        {"version", "for a newer worker"},
-    };
-    for (size_t i = 0; waiting_for && i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (strcmp(reasons[i].name, waiting_for) == 0)
-            return reasons[i].words;
-    return "for a reason that this version does not know";
-}
 
 // ------------------------------------------------------------------------------- words
 
@@ -205,19 +178,16 @@ static void add_cost(struct table *table, const struct pg_rows *rows)
     table_add(table, buf_str(&text));
 }
 
-static void add_waiting(struct table *table, const struct pg_rows *rows)
+static void add_waiting(struct table *table, const struct pg_rows *rows,
+                        const struct status_lanes *lanes)
 {
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         struct buf text OWN_BUF;
         buf_init(&text, 0);
         screen_add_count(&text, ask_value(rows, i, "jobs"));
-        buf_printf(&text, " %s %s", ask_number(rows, i, "jobs") == 1 ? "waits" : "wait",
-                   status_reason(ask_value(rows, i, "waiting_for")));
-        const char *in_ms = ask_value(rows, i, "in_ms");
-        if (in_ms && strtod(in_ms, NULL) > 0) {
-            buf_add_str(&text, "; the first may start in ");
-            screen_add_duration(&text, in_ms);
-        }
+        buf_printf(&text, " %s ", ask_number(rows, i, "jobs") == 1 ? "waits" : "wait");
+        status_add_reason(&text, ask_value(rows, i, "waiting_for"), ask_value(rows, i, "in_ms"),
+                          lanes);
         table_add_styled(table, i == 0 ? "Waiting" : "", SCREEN_WARN);
         table_add(table, buf_str(&text));
     }
@@ -263,6 +233,7 @@ static void add_hints(struct buf *out, const struct pg_rows *rows)
 
 struct batch_rows {
     struct pg_rows *batch, *waiting, *failed;
+    struct status_lanes lanes;
 };
 
 static bool load(struct invocation *invocation, const struct batch_name *name,
@@ -275,6 +246,8 @@ static bool load(struct invocation *invocation, const struct batch_name *name,
     out->waiting = out->batch ? ask_rows(invocation, &ask) : NULL;
     ask.sql = failed_sql;
     out->failed = out->waiting ? ask_rows(invocation, &ask) : NULL;
+    if (out->failed && pg_rows_count(out->waiting) > 0)
+        status_lanes_load(&out->lanes, invocation, name);
     return out->failed != NULL;
 }
 
@@ -283,6 +256,7 @@ static void unload(struct batch_rows *rows)
     pg_rows_free(rows->batch);
     pg_rows_free(rows->waiting);
     pg_rows_free(rows->failed);
+    status_lanes_free(&rows->lanes);
 }
 
 static void add_text(const struct batch_rows *rows, FILE *file, struct buf *out)
@@ -302,7 +276,7 @@ static void add_text(const struct batch_rows *rows, FILE *file, struct buf *out)
     add_speed(table, rows->batch);
     add_calls(table, rows->batch);
     add_cost(table, rows->batch);
-    add_waiting(table, rows->waiting);
+    add_waiting(table, rows->waiting, &rows->lanes);
     add_failed(table, rows->failed);
     table_write_rows(table, file, out);
     table_free(table);

@@ -24,7 +24,5 @@ bool status_add_line(struct invocation *invocation, const struct batch_name *nam
                      struct status_facts *out_facts);
 // One batch as JSON, on stdout; an exit code.
 int status_print_json(struct invocation *invocation, const struct batch_name *name);
-// What stands behind "waits": "for the next try after a failure".
-const char *status_reason(const char *waiting_for);
 
 #endif
