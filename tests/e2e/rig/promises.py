@@ -53,10 +53,13 @@ class Promises:
     # During the run.
 
     def offsets_hold(self):
-        """No committed offset is past a message without an outcome. The offsets are read first."""
+        """No committed offset is past a message without an outcome or a place in PostgreSQL. The offsets are
+        read first."""
         committed = self.precis.kafka.committed(self.precis.group, self.precis.topics["jobs"])
         ended = {name for name, row in self.precis.jobs().items() if row["state"] in FINAL}
         ended |= {row["job_id"] for row in self.precis.rows("select job_id from precis.dead_letters")}
+        ended |= {row["id"] for row in self.precis.rows("""select j.id from precis_data.requeued q
+                                                        join precis_data.jobs j using (job_no)""")}
         past = [name for name, (partition, offset) in self.places.items()
                 if offset < committed.get(partition, 0) and name not in ended]
         assert not past, f"the offsets {committed} are past unfinished jobs: {past[:5]}"
