@@ -33,13 +33,8 @@ void forecast_add(struct forecast *forecast, int32_t calls, int64_t now_ms)
         *count = INT32_MAX;
 }
 
-struct line {
-    double at_zero, slope; // calls a second, and a second squared
-    double most;           // of one second
-};
-
 // x is the middle of a second, measured from the beginning of the one that is under way.
-static struct line fit(struct forecast *forecast)
+static struct forecast_line fit(struct forecast *forecast)
 {
     double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0, most = 0, weight = 1;
     const double fade = exp2(-1.0 / FORECAST_HALF_LIFE);
@@ -53,7 +48,7 @@ static struct line fit(struct forecast *forecast)
         most = y > most ? y : most;
     }
     double spread = w * wxx - wx * wx;
-    struct line line = {.most = most};
+    struct forecast_line line = {.most = most};
     line.slope = spread > 1e-9 ? (w * wxy - wx * wy) / spread : 0;
     line.at_zero = w > 0 ? (wy - line.slope * wx) / w : 0;
     return line;
@@ -62,7 +57,11 @@ static struct line fit(struct forecast *forecast)
 int64_t forecast_per_minute(struct forecast *forecast, int64_t ahead_ms, int64_t now_ms)
 {
     move_to(forecast, now_ms / 1000);
-    struct line line = fit(forecast);
+    if (forecast->fitted != forecast->second) { // once a second: it is asked for much more often
+        forecast->line = fit(forecast);
+        forecast->fitted = forecast->second;
+    }
+    const struct forecast_line line = forecast->line;
     double expected = line.at_zero + line.slope * (double)ahead_ms / 2000.0;
     if (expected > 2 * line.most)
         expected = 2 * line.most;

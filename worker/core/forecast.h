@@ -11,7 +11,14 @@
 // A second counts half as much as one that is so much younger.
 #define FORECAST_HALF_LIFE 6
 
+struct forecast_line { // through the seconds that are over
+    double at_zero, slope; // calls a second now, and by how many that grows a second
+    double most;           // of one second
+};
+
 struct forecast {
+    struct forecast_line line;
+    int64_t fitted; // the second in which the line was made
     int64_t second; // the newest one, in whole seconds of the clock; 0: nothing came yet
     int64_t first;  // the oldest one that is known
     int32_t calls[FORECAST_SECONDS]; // by second modulo FORECAST_SECONDS

@@ -94,6 +94,21 @@ void key_probe_ended(struct key *key)
     key->probing = false;
 }
 
+void key_told(struct key *key, enum key_cause cause, int64_t closed_until_ms)
+{
+    if (key->cause == KEY_DOUBTED)
+        return;
+    if (cause == KEY_FINE) {
+        if (key->cause != KEY_FINE)
+            key->throttles = 0;
+        key->closed_until_ms = 0;
+        key->probing = false;
+    } else {
+        key->closed_until_ms = closed_until_ms;
+    }
+    key->cause = cause;
+}
+
 void key_reopen(struct key *key)
 {
     key->closed_until_ms = 0;

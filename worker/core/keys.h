@@ -52,6 +52,9 @@ void key_checked(struct key *key, bool good, int64_t now_ms);
 void key_succeeded(struct key *key);
 // The probe ended without a word on the key (a time-out): another call may probe.
 void key_probe_ended(struct key *key);
+// What the fleet knows of the key: closed by another worker's call, or open again. A question that
+// is under way (KEY_DOUBTED) is this process's own and goes on.
+void key_told(struct key *key, enum key_cause cause, int64_t closed_until_ms);
 // HUP: it may be another key now; the next call probes it.
 void key_reopen(struct key *key);
 // "throttled", "refused" …, for logs and metrics.

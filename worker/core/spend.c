@@ -19,6 +19,12 @@ static bool is_paced(enum quota_dimension dimension)
 void spend_init(struct spend *spend, const int64_t limits[QUOTA_DIMENSIONS])
 {
     *spend = (struct spend){0};
+    spend_limit(spend, limits);
+}
+
+void spend_limit(struct spend *spend, const int64_t limits[QUOTA_DIMENSIONS])
+{
+    spend->any = false;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
         spend->limited[d] = limits[d] > 0;
         spend->any = spend->any || spend->limited[d];

@@ -40,6 +40,8 @@ struct spend {
 
 // `limits` a minute or a day; 0 and less: none.
 void spend_init(struct spend *spend, const int64_t limits[QUOTA_DIMENSIONS]);
+// The limits are others now (`quota set`, a first word of the store).
+void spend_limit(struct spend *spend, const int64_t limits[QUOTA_DIMENSIONS]);
 // A grant came, for what was asked at asked_ms. Its times count from there, so that an answer that
 // was long on its way is not worth more than what the store remembers; one that is over goes back.
 void spend_add(struct spend *spend, const struct quota_grant *grant, int64_t asked_ms,

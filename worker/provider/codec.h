@@ -51,6 +51,7 @@ struct reader_headers {
     char retry_after[64], retry_after_ms[32];
     char request_id[128];
     bool say_retry, say_no_retry;
+    struct rate_words rate;
 };
 
 struct reader {

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "core/config.h"
 #include "core/prompt.h"
+#include "core/rate_words.h"
 #include "core/spec.h"
 #include "core/usage.h"
 
@@ -94,6 +95,7 @@ struct model_answer {
     size_t content_bytes_seen;     // of content, refusal and reasoning together; of a plain answer
                                    // that was cut, of its body
     int http_status;               // 0: none came
+    struct rate_words rate;        // of its headers
     bool usage_alarm;              // the usage contradicts itself
     bool model_alarm; // the answer's model does not begin with the name that was asked for
 };

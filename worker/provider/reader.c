@@ -67,6 +67,7 @@ void reader_status(struct reader *reader, int status)
 {
     reader->status = status;
     reader->headers = (struct reader_headers){.count = 0};
+    rate_words_init(&reader->headers.rate);
 }
 
 static void keep(char *out, size_t room, const char *value)
@@ -94,6 +95,8 @@ void reader_header(struct reader *reader, const char *name, const char *value)
     else if (strcasecmp(name, "x-should-retry") == 0) {
         headers->say_retry = strcasecmp(value, "true") == 0;
         headers->say_no_retry = strcasecmp(value, "false") == 0;
+    } else {
+        rate_words_header(&headers->rate, name, value);
     }
 }
 
@@ -432,6 +435,7 @@ void reader_end(struct reader *reader, enum reader_end_cause cause, const struct
     take_content(reader, out);
     out->length_limited = out->failure.code == ERR_OUTPUT_LIMIT && reader->finish_reason[0];
     out->usage = reader->usage;
+    out->rate = reader->headers.rate;
     out->usage_alarm = reader->usage_alarm;
     out->model_alarm = is_other_model(reader);
     out->cost_reported_picousd = reader->cost_reported_picousd;
