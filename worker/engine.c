@@ -139,6 +139,7 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .tokens_per_second = gate ? gate->tokens_per_second : 0,
         .words = engine->words,
         .overhead = &engine->overhead,
+        .calibrate = gate ? &gate->calibrate : NULL,
     };
 }
 
@@ -272,8 +273,10 @@ static void on_store_state(struct engine *engine, bool up)
         tell_budgets(engine);
     engine->store_up = up;
     engine->ever_up |= up;
-    if (up)
+    if (up) {
         engine->next_renew_ms = 0;
+        quota_store_up(engine);
+    }
     log_event(engine->options.log, up ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
               up ? "database_up" : "database_down", LOG_NUMBER("jobs_in_flight", engine->jobs.len));
 }
@@ -326,6 +329,13 @@ static void on_job_answer(struct engine *engine, const struct store_event *event
     engine_step(engine, job, &(struct job_event){.kind = kind, .store = event});
 }
 
+static void on_notice(struct engine *engine, const char *what)
+{
+    if (strcmp(what, "pause") == 0)
+        engine->next_take_ms = 0; // its answer says what is paused
+    quota_noticed(engine, what);
+}
+
 static void on_housekeeping(struct engine *engine, const struct store_event *event)
 {
     if (event->kind == STORE_UP || event->kind == STORE_DOWN)
@@ -338,8 +348,10 @@ static void on_housekeeping(struct engine *engine, const struct store_event *eve
         intake_suspected(engine, event);
     else if (event->kind == STORE_REQUEUED)
         parking_answered(engine, event);
-    else if (event->kind == STORE_NOTICE && strcmp(event->u.notice.what, "pause") == 0)
-        engine->next_take_ms = 0; // its answer says what is paused
+    else if (event->kind == STORE_QUOTA)
+        quota_granted(engine, event);
+    else if (event->kind == STORE_NOTICE)
+        on_notice(engine, event->u.notice.what);
     else if (event->kind == STORE_SWEPT) {
         engine->sweeping = false;
         engine_announce(engine, event->u.swept.announcements, event->u.swept.announcement_count);
@@ -366,6 +378,8 @@ void engine_on_http(struct engine *engine, const struct http_event *event)
         metrics_add(engine->options.metrics, METRIC_LATE_ANSWERS, NULL, NULL, 1);
         return;
     }
+    if (event->kind == HTTP_STATUS && event->status == 200 && job->probes)
+        keys_probe_answered(engine, job);
     if (event->kind == HTTP_DATA && job->call.first_byte_ms < 0)
         engine->edges.at_point(engine->edges.world, "first_byte");
     if (event->kind == HTTP_END)
@@ -489,6 +503,7 @@ int64_t engine_run(struct engine *engine)
     packs_pump(engine);
     int64_t next_ms = keys_limit_checks(engine);
     next_ms = sooner(next_ms, gate_pump(engine));
+    next_ms = sooner(next_ms, quota_pump(engine));
     parking_send_away(engine);
     intake_adjust(engine);
     const struct heap_node *node = heap_first(&engine->wakes);

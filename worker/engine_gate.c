@@ -7,20 +7,12 @@
 #include "base/own.h"
 #include "engine_parts.h"
 
-#define BURST_MS 2000
-
-static void lanes_init(struct gate *gate, const struct config_model *model)
+static void lanes_init(struct gate *gate, const struct config_model *model, int64_t ceiling)
 {
-    const struct config_keys *keys = &model->provider->keys;
-    gate->lanes = own_array(keys->len, sizeof(struct lane));
-    for (size_t i = 0; i < keys->len; i++) {
-        const struct config_key *key = &keys->items[i];
-        struct lane *lane = &gate->lanes[i];
-        int64_t in_flight = key->in_flight > 0 ? key->in_flight : model->in_flight;
-        pace_init(&lane->requests, key->rpm > 0 ? key->rpm : model->rpm, BURST_MS);
-        pace_init(&lane->tokens, key->tpm > 0 ? key->tpm : model->tpm, BURST_MS);
-        lane->in_flight_most = in_flight > 0 ? (size_t)in_flight : 0;
-    }
+    size_t count = model->provider->keys.len;
+    gate->lanes = own_array(count, sizeof(struct lane));
+    for (size_t i = 0; i < count; i++)
+        lane_init(&gate->lanes[i], model, i, ceiling);
 }
 
 void gate_init(struct engine *engine)
@@ -31,7 +23,8 @@ void gate_init(struct engine *engine)
     for (size_t i = 0; i < config->model_count; i++) {
         struct gate *gate = &engine->gates[i];
         gate->order = order_new();
-        lanes_init(gate, &config->models[i]);
+        calibrate_init(&gate->calibrate);
+        lanes_init(gate, &config->models[i], config->worker.in_flight);
     }
 }
 
@@ -42,6 +35,7 @@ void gate_deinit(struct engine *engine)
         free(engine->gates[i].lanes);
     }
     free(engine->gates);
+    quota_deinit(engine);
     keys_deinit(engine);
 }
 
@@ -69,6 +63,7 @@ static void queue(struct engine *engine, struct job *job)
         .prefix = job_prefix(job),
     };
     order_push(engine->gates[job->plan.model->index].order, &job->in_order, &ask);
+    quota_wanted(engine, job);
 }
 
 // The tenant was charged what the call was thought to need.
@@ -86,17 +81,8 @@ static void correct_charge(struct engine *engine, const struct job *job)
 static void give_slot_back(struct engine *engine, struct job *job)
 {
     correct_charge(engine, job);
-    struct lane *lane = &engine->gates[job->slot_model->index].lanes[job->key];
-    struct key_state *state = &engine->keys[job->slot_model->provider->first_key + job->key];
     job->holds_slot = false;
-    lane->in_flight--;
-    if (job->call.has_answer && job->call.answer.usage.known) {
-        const struct usage *usage = &job->call.answer.usage;
-        pace_give_back(&lane->tokens,
-                       job->reserved_tokens - usage->input_tokens - usage->output_tokens);
-    }
-    if (--state->in_flight == 0 && state->key.probing)
-        key_probe_ended(&state->key);
+    quota_settle(engine, job);
 }
 
 // The key is refused: a 403 that a waiting job got was the key's, not the job's.
@@ -135,30 +121,27 @@ static struct job *first_ready(struct gate *gate)
     return entry ? list_item(entry, struct job, in_order) : NULL;
 }
 
+size_t gate_ready(struct gate *gate, struct job **out_first)
+{
+    *out_first = first_ready(gate);
+    return order_len(gate->order);
+}
+
 static void admit(struct engine *engine, const struct config_model *model, struct job *job,
                   size_t key)
 {
-    struct lane *lane = &engine->gates[model->index].lanes[key];
-    lane->in_flight++;
-    lane->taken++;
-    engine->keys[model->provider->first_key + key].in_flight++;
     job->holds_slot = true;
     job->slot_model = model;
     job->charged_tokens = job->in_order.tokens;
     order_take(&job->in_order);
     job->key = key;
-    int64_t now_ms = engine_now(engine);
-    pace_take(&lane->requests, 1, now_ms);
+    quota_reserve(engine, job, &engine->gates[model->index].lanes[key]);
     struct slot_id id = job->id;
     packs_form(engine, job);
     engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
     job = slots_get(&engine->jobs, id);
-    if (!job || !job->holds_slot) { // it failed before its call: the request was not used
-        pace_give_back(&lane->requests, 1);
-        return;
-    }
-    job->reserved_tokens = packs_admit(engine, job);
-    pace_take(&lane->tokens, job->reserved_tokens, now_ms);
+    if (job && job->holds_slot)
+        quota_prepared(engine, job);
 }
 
 static int64_t pump_model(struct engine *engine, const struct config_model *model)
@@ -171,10 +154,11 @@ static int64_t pump_model(struct engine *engine, const struct config_model *mode
             engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
             continue;
         }
-        size_t key = keys_choose(engine, model, &next_ms);
+        int64_t need[QUOTA_DIMENSIONS];
+        gate_need(engine, job, need);
+        size_t key = keys_choose(engine, model, need, &next_ms);
         if (key == KEYS_NONE)
             return next_ms;
-        key_admit(&engine->keys[model->provider->first_key + key].key, engine_now(engine));
         admit(engine, model, job, key);
     }
     return INT64_MAX;
@@ -213,7 +197,12 @@ const char *gate_reason(const struct engine *engine, const struct job *job, int6
         return "database";
     if (is_in_question(engine, job))
         return "key_closed";
-    const char *reason = keys_reason(engine, job->plan.model, out_start_ms);
+    struct job *first; // what it waits for is what those behind it wait for
+    int64_t need[QUOTA_DIMENSIONS];
+    if (gate_ready(&engine->gates[job->plan.model->index], &first) == 0)
+        return "order";
+    gate_need(engine, first, need);
+    const char *reason = keys_reason(engine, job->plan.model, need, out_start_ms);
     return reason ? reason : "order";
 }
 
@@ -261,4 +250,5 @@ void gate_answered(struct engine *engine, const struct job *job)
 {
     measure_speed(engine, job);
     tell_oddities(engine, job);
+    quota_answered(engine, job);
 }

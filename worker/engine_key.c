@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys: which one a call goes with, and what answers say of it.
 //
-// Each key is open or closed by itself: a 429, 401, 402 or 403 stops the calls of that key and of
-// no other. Within an open key every model has a lane of its own, since providers count requests
-// and tokens for each key and model. A call takes the lane with most room left, measured in time,
-// so that a key with twice the limit gets twice the calls.
+// Each key is open or closed by itself, for the whole fleet: a 429, 401, 402 or 403 stops the calls
+// of that key and of no other, here at once, elsewhere as soon as the store has told. When its time
+// is over, the store lets one worker send one call, and a 200 opens it for all. Within an open key
+// every model has a lane of its own, since providers count requests and tokens for each key and
+// model; a model that only fails there has a breaker. A call takes the lane with most room left,
+// measured in time, so that a key with twice the limit gets twice the calls.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,45 +40,50 @@ struct key_state *keys_of_job(const struct engine *engine, const struct job *job
 
 // ------------------------------------------------------------------------------- choosing
 
-static bool has_slot(const struct lane *lane)
+static struct key_state *state_of(const struct engine *engine, const struct lane *lane)
 {
-    return lane->in_flight_most == 0 || lane->in_flight < lane->in_flight_most;
+    return &engine->keys[lane->model->provider->first_key + lane->key];
 }
 
-static int64_t pace_wait(const struct lane *lane, int64_t now_ms)
+static bool is_open(const struct engine *engine, const struct lane *lane)
 {
-    int64_t requests_ms = pace_wait_ms(&lane->requests, now_ms);
-    int64_t tokens_ms = pace_wait_ms(&lane->tokens, now_ms);
-    return requests_ms > tokens_ms ? requests_ms : tokens_ms;
+    return !lane->broken && state_of(engine, lane)->key.cause == KEY_FINE;
+}
+
+static int64_t closed_until_ms(const struct engine *engine, const struct lane *lane)
+{
+    int64_t until_ms = state_of(engine, lane)->key.closed_until_ms;
+    return lane->broken && lane->broken_until_ms > until_ms ? lane->broken_until_ms : until_ms;
+}
+
+// Whether a call may go now, as far as the key is concerned: the probe is the fleet's to give.
+static bool lets_pass(const struct engine *engine, const struct lane *lane)
+{
+    return is_open(engine, lane) ||
+           (lane->may_probe && state_of(engine, lane)->key.cause != KEY_DOUBTED);
 }
 
 // 0: a call may go; INT64_MAX: not before something happens.
-static int64_t opens_ms(const struct lane *lane, const struct key *key, int64_t now_ms)
+static int64_t opens_ms(const struct engine *engine, const struct lane *lane,
+                        const int64_t need[QUOTA_DIMENSIONS], int64_t now_ms)
 {
-    if (!has_slot(lane))
+    enum quota_dimension lacks;
+    if (!lets_pass(engine, lane) || !lane_has_slot(lane))
         return INT64_MAX;
-    if (!key_is_open(key, now_ms))
-        return key->closed_until_ms > now_ms ? key->closed_until_ms : INT64_MAX;
-    int64_t wait_ms = pace_wait(lane, now_ms);
-    return wait_ms > 0 ? now_ms + wait_ms : 0;
-}
-
-static int64_t room_us(const struct lane *lane, int64_t now_ms)
-{
-    int64_t requests_us = pace_room_us(&lane->requests, now_ms);
-    int64_t tokens_us = pace_room_us(&lane->tokens, now_ms);
-    return requests_us < tokens_us ? requests_us : tokens_us;
+    int64_t wait_ms = lane_wait_ms(lane, need, now_ms, &lacks);
+    return wait_ms == 0 || wait_ms == INT64_MAX ? wait_ms : now_ms + wait_ms;
 }
 
 static size_t free_slots(const struct lane *lane)
 {
-    return (lane->in_flight_most ? lane->in_flight_most : SIZE_MAX) - lane->in_flight;
+    return (lane->slots == INT64_MAX ? SIZE_MAX : (size_t)lane->slots) - lane->in_flight;
 }
 
-// Where the paces are equal, free slots decide; where they are too, whose turn it is.
+// Where the grants last equally long, free slots decide; where they are equal too, whose turn it
+// is.
 static bool has_more_room(const struct lane *lane, const struct lane *other, int64_t now_ms)
 {
-    int64_t room = room_us(lane, now_ms), others = room_us(other, now_ms);
+    int64_t room = lane_room_ms(lane, now_ms), others = lane_room_ms(other, now_ms);
     if (room != others)
         return room > others;
     if (free_slots(lane) != free_slots(other))
@@ -85,59 +92,73 @@ static bool has_more_room(const struct lane *lane, const struct lane *other, int
 }
 
 size_t keys_choose(const struct engine *engine, const struct config_model *model,
-                   int64_t *out_next_ms)
+                   const int64_t need[QUOTA_DIMENSIONS], int64_t *out_next_ms)
 {
     const struct gate *gate = &engine->gates[model->index];
     int64_t now_ms = engine_now(engine);
     size_t best = KEYS_NONE;
     *out_next_ms = INT64_MAX;
     for (size_t i = 0; i < model->provider->keys.len; i++) {
-        const struct key *key = &engine->keys[model->provider->first_key + i].key;
-        int64_t at_ms = opens_ms(&gate->lanes[i], key, now_ms);
+        const struct lane *lane = &gate->lanes[i];
+        int64_t at_ms = opens_ms(engine, lane, need, now_ms);
         if (at_ms > 0 && at_ms < *out_next_ms)
             *out_next_ms = at_ms;
         if (at_ms > 0)
             continue;
-        if (key->cause != KEY_FINE)
+        if (!is_open(engine, lane))
             return i; // one call tries it, or it would stay closed while others have room
-        if (best == KEYS_NONE || has_more_room(&gate->lanes[i], &gate->lanes[best], now_ms))
+        if (best == KEYS_NONE || has_more_room(lane, &gate->lanes[best], now_ms))
             best = i;
     }
     return best;
 }
 
-// Of the open keys with a slot, the one that waits least says for what.
-static const char *pace_reason(const struct lane *lane, int64_t now_ms)
+static const char *name_of_short(enum quota_dimension dimension)
 {
-    if (pace_wait(lane, now_ms) == 0)
-        return NULL;
-    bool tokens = pace_wait_ms(&lane->tokens, now_ms) > pace_wait_ms(&lane->requests, now_ms);
-    return tokens ? "tokens" : "requests";
+    return dimension == QUOTA_REQUESTS || dimension == QUOTA_REQUESTS_DAY ? "requests" : "tokens";
+}
+
+// What an open lane is short of, and until when, as far as that is known. NULL: of nothing.
+static const char *lane_reason(const struct lane *lane, const int64_t need[QUOTA_DIMENSIONS],
+                               int64_t now_ms, int64_t *out_start_ms)
+{
+    enum quota_dimension lacks;
+    int64_t wait_ms = lane_wait_ms(lane, need, now_ms, &lacks);
+    if (lane->known && wait_ms != 0) {
+        bool told = wait_ms == INT64_MAX && lane->wait_until_ms > now_ms;
+        *out_start_ms = told ? lane->wait_until_ms : now_ms + (wait_ms == INT64_MAX ? 1 : wait_ms);
+        return name_of_short(told ? lane->short_of : lacks);
+    }
+    return lane->known && !lane_has_slot(lane) ? "slots" : NULL;
 }
 
 const char *keys_reason(const struct engine *engine, const struct config_model *model,
-                        int64_t *out_start_ms)
+                        const int64_t need[QUOTA_DIMENSIONS], int64_t *out_start_ms)
 {
     const struct gate *gate = &engine->gates[model->index];
-    const struct lane *least = NULL;
-    int64_t now_ms = engine_now(engine), opens = INT64_MAX;
-    bool any_open = false;
+    const char *open_reason = NULL, *closed_reason = NULL;
+    int64_t now_ms = engine_now(engine), opens = INT64_MAX, starts = INT64_MAX;
     for (size_t i = 0; i < model->provider->keys.len; i++) {
         const struct lane *lane = &gate->lanes[i];
-        const struct key *key = &engine->keys[model->provider->first_key + i].key;
-        bool open = key_is_open(key, now_ms);
-        any_open = any_open || open;
-        if (!open && key->closed_until_ms < opens)
-            opens = key->closed_until_ms;
-        if (open && has_slot(lane) &&
-            (!least || pace_wait(lane, now_ms) < pace_wait(least, now_ms)))
-            least = lane;
+        if (!is_open(engine, lane)) {
+            bool key = state_of(engine, lane)->key.cause != KEY_FINE;
+            if (!closed_reason || closed_until_ms(engine, lane) < opens) {
+                opens = closed_until_ms(engine, lane);
+                closed_reason = key ? "key_closed" : "breaker";
+            }
+            continue;
+        }
+        int64_t start_ms = 0;
+        const char *reason = lane_reason(lane, need, now_ms, &start_ms);
+        if (!reason)
+            return NULL;
+        if (!open_reason || start_ms < starts) { // the one that waits least says for what
+            open_reason = reason;
+            starts = start_ms;
+        }
     }
-    if (!any_open) {
-        *out_start_ms = opens;
-        return "key_closed";
-    }
-    return least ? pace_reason(least, now_ms) : "slots";
+    *out_start_ms = open_reason ? starts : opens;
+    return open_reason ? open_reason : closed_reason;
 }
 
 // ------------------------------------------------------------------------------- asking
@@ -186,6 +207,15 @@ static void settle_forbidden(struct engine *engine, const struct key_state *stat
     }
 }
 
+// The lanes of all models with that key.
+static void ask_of_key(struct engine *engine, const struct key_state *state)
+{
+    size_t place = (size_t)(state - engine->keys) - state->provider->first_key;
+    for (size_t i = 0; i < engine->config->model_count; i++)
+        if (engine->config->models[i].provider == state->provider)
+            engine->gates[i].lanes[place].urgent = true;
+}
+
 static void end_check(struct engine *engine, struct key_state *state)
 {
     state->checking = false;
@@ -193,6 +223,10 @@ static void end_check(struct engine *engine, struct key_state *state)
     if (!refused && state->check_status != 0)
         state->good_until_ms = engine_now(engine) + KEY_GOOD_MS;
     key_checked(&state->key, !refused, engine_now(engine));
+    if (state->key.cause == KEY_REFUSED) {
+        state->untold = true;
+        ask_of_key(engine, state);
+    }
     settle_forbidden(engine, state);
 }
 
@@ -223,43 +257,124 @@ int64_t keys_limit_checks(struct engine *engine)
 
 // ------------------------------------------------------------------------------- answers
 
+static struct lane *lane_of_job(const struct engine *engine, const struct job *job)
+{
+    return &engine->gates[job->plan.model->index].lanes[job->key];
+}
+
+// The fleet has to be told what happened to the key, with the lane's next ask.
+static void tell_closed(struct key_state *state, struct lane *lane)
+{
+    state->untold = state->key.cause != KEY_FINE && state->key.cause != KEY_DOUBTED;
+    lane->urgent = lane->urgent || state->untold;
+}
+
+static void end_probe(struct key_state *state, struct lane *lane, struct job *job,
+                      enum quota_probe how)
+{
+    if (!job->probes)
+        return;
+    job->probes = lane->probing = false;
+    lane->probe = how;
+    lane->urgent = true;
+    key_probe_ended(&state->key);
+}
+
+static void log_closed(const struct engine *engine, const struct key_state *state,
+                       const struct failure *failure)
+{
+    log_event(
+        engine->options.log, state->key.cause == KEY_THROTTLED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+        "key_closed", LOG_TEXT("key", state->config->name),
+        LOG_TEXT("cause", key_cause_name(state->key.cause)), LOG_TEXT("error", failure->detail),
+        LOG_TEXT("suggestion", failure_suggestion(failure)),
+        LOG_NUMBER("closed_for_ms", state->key.closed_until_ms - engine_now(engine)));
+}
+
 void keys_failed(struct engine *engine, struct job *job)
 {
     struct key_state *state = keys_of_job(engine, job);
+    struct lane *lane = lane_of_job(engine, job);
     const struct failure *failure = &job->call.answer.failure;
     enum key_cause before = state->key.cause;
-    bool ask = key_failed(&state->key, failure, &engine->config->retry, engine_now(engine),
+    int64_t now_ms = engine_now(engine);
+    bool ask = key_failed(&state->key, failure, &engine->config->retry, now_ms,
                           engine->edges.random(engine->edges.world));
-    if (ask && engine_now(engine) < state->good_until_ms)
-        key_checked(&state->key, true, engine_now(engine)); // asked just now: it is the job
+    if (ask && now_ms < state->good_until_ms)
+        key_checked(&state->key, true, now_ms); // asked just now: it is the job
     else if (ask && !state->checking)
         start_check(engine, state);
+    if (err_class(failure->code) == ERR_CLASS_THROTTLED) {
+        lane->refusals++;
+        throttle_refused(&lane->throttle);
+        if (lane->adapts)
+            adapt_failed(&lane->adapt, job->call.begun_ms, now_ms);
+    }
+    bool closed = failure->code != ERR_FORBIDDEN || state->key.cause == KEY_REFUSED;
+    end_probe(state, lane, job, closed ? QUOTA_PROBE_FAILED : QUOTA_PROBE_ENDED);
+    if (closed)
+        tell_closed(state, lane);
+    quota_answered(engine, job);
     if (before != state->key.cause)
-        log_event(engine->options.log,
-                  state->key.cause == KEY_THROTTLED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
-                  "key_closed", LOG_TEXT("key", state->config->name),
-                  LOG_TEXT("cause", key_cause_name(state->key.cause)),
-                  LOG_TEXT("error", failure->detail),
-                  LOG_TEXT("suggestion", failure_suggestion(failure)),
-                  LOG_NUMBER("closed_for_ms", state->key.closed_until_ms - engine_now(engine)));
+        log_closed(engine, state, failure);
+}
+
+static void log_open(const struct engine *engine, const struct key_state *state,
+                     enum key_cause before)
+{
+    if (before != KEY_FINE && state->key.cause == KEY_FINE)
+        log_event(engine->options.log, LOG_LEVEL_INFO, "key_open",
+                  LOG_TEXT("key", state->config->name));
+}
+
+void keys_probe_answered(struct engine *engine, struct job *job)
+{
+    struct key_state *state = keys_of_job(engine, job);
+    struct lane *lane = lane_of_job(engine, job);
+    enum key_cause before = state->key.cause;
+    if (state->key.cause != KEY_FINE)
+        state->key.probing = true; // its success opens the key
+    key_succeeded(&state->key);
+    lane->broken = false;
+    breaker_succeeded(&lane->breaker);
+    end_probe(state, lane, job, QUOTA_PROBE_OK);
+    log_open(engine, state, before);
 }
 
 void keys_succeeded(struct engine *engine, struct job *job)
 {
     struct key_state *state = keys_of_job(engine, job);
+    struct lane *lane = lane_of_job(engine, job);
+    if (job->probes)
+        keys_probe_answered(engine, job);
+    state->key.forbidden = 0;
+    breaker_succeeded(&lane->breaker);
+    if (lane->adapts)
+        adapt_succeeded(&lane->adapt, (int64_t)lane->in_flight);
+}
+
+void keys_told(struct engine *engine, struct key_state *state, enum key_cause cause,
+               int64_t until_ms)
+{
     enum key_cause before = state->key.cause;
-    key_succeeded(&state->key);
-    if (before != KEY_FINE && state->key.cause == KEY_FINE)
-        log_event(engine->options.log, LOG_LEVEL_INFO, "key_open",
-                  LOG_TEXT("key", state->config->name));
+    key_told(&state->key, cause, until_ms);
+    log_open(engine, state, before);
+    if (before == KEY_FINE && state->key.cause != KEY_FINE)
+        log_event(engine->options.log, LOG_LEVEL_WARN, "key_closed_by_fleet",
+                  LOG_TEXT("key", state->config->name),
+                  LOG_TEXT("cause", key_cause_name(state->key.cause)),
+                  LOG_NUMBER("closed_for_ms", until_ms - engine_now(engine)));
 }
 
 // ------------------------------------------------------------------------------- outside
 
 void engine_key_changed(struct engine *engine, size_t key)
 {
-    engine->keys[key].good_until_ms = 0;
-    key_reopen(&engine->keys[key].key);
+    struct key_state *state = &engine->keys[key];
+    state->good_until_ms = 0;
+    state->changed = true;
+    key_reopen(&state->key);
+    ask_of_key(engine, state);
 }
 
 void engine_keys_reread(struct engine *engine)

@@ -181,10 +181,9 @@ void packs_form(struct engine *engine, struct job *leader)
     pack->left = 1;
 }
 
-int64_t packs_admit(struct engine *engine, struct job *leader)
+void packs_admit(struct engine *engine, struct job *leader, int64_t *io_input, int64_t *io_output)
 {
     struct pack *pack = leader->pack;
-    int64_t tokens = leader->call.input_tokens_estimate + leader->call.max_output_tokens;
     for (size_t i = 1; pack && i < pack->count; i++) {
         struct job *job = slots_get(&engine->jobs, pack->members[i]);
         CHECK(job && job->step == STEP_ADMIT);
@@ -195,10 +194,11 @@ int64_t packs_admit(struct engine *engine, struct job *leader)
         pack->left++;
         engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
         job = slots_get(&engine->jobs, pack->members[i]);
-        if (job && job->pack == pack)
-            tokens += job->call.input_tokens_estimate + job->call.max_output_tokens;
+        if (job && job->pack == pack) {
+            *io_input += job->call.reserve_input_tokens;
+            *io_output += job->call.max_output_tokens;
+        }
     }
-    return tokens;
 }
 
 // ------------------------------------------------------------------------------- keeping

@@ -8,6 +8,7 @@
 //   engine_gate.c    admission: who goes next
 //   engine_pack.c    calls that several jobs share
 //   engine_documents.c  documents: how many are read at once
+//   engine_quota.c   what each lane (a key with a model) asks of the fleet's quota
 //   engine_key.c     keys: which one a call goes with, what closes and opens them
 #ifndef PRECIS_ENGINE_PARTS_H
 #define PRECIS_ENGINE_PARTS_H
@@ -18,8 +19,8 @@
 #include "core/keys.h"
 #include "core/offsets.h"
 #include "core/order.h"
-#include "core/pace.h"
 #include "engine.h"
+#include "engine_quota.h"
 #include "job/job.h"
 
 #define LEASE_MS        15000
@@ -51,25 +52,22 @@ struct partition {
     size_t held_len, held_room;
 };
 
-struct lane { // of one model with one key: the model's limits hold for each key
-    struct pace requests, tokens;
-    size_t in_flight;
-    size_t in_flight_most; // 0: no limit
-    uint64_t taken;        // calls that ever went here
-};
-
-struct gate {                    // of one model
-    struct order *order;         // jobs that are ready for a call
-    struct lane *lanes;          // one for each key of its provider, in their order
-    int64_t tokens_per_second;   // measured; 0: not yet
-    bool told_usage, told_model; // what is odd about its answers was logged
+struct gate {                        // of one model
+    struct order *order;             // jobs that are ready for a call
+    struct lane *lanes;              // one for each key of its provider, in their order
+    struct forecast forecast;        // of calls that are wanted
+    struct calibrate calibrate;      // what its answers taught
+    int64_t usual[QUOTA_DIMENSIONS]; // what a call reserves, about; 0: not known yet
+    int64_t tokens_per_second;       // measured; 0: not yet
+    bool told_usage, told_model;     // what is odd about its answers was logged
 };
 
 struct key_state { // of one key of one provider
     struct key key;
     const struct config_provider *provider;
     const struct config_key *config;
-    size_t in_flight;
+    bool untold;   // it was closed here, and the fleet has to be told
+    bool changed;  // its secret is another one, and the fleet has to be told
     bool checking; // GET /models is under way
     int check_status;
     int64_t check_until_ms; // it is given up then
@@ -113,6 +111,7 @@ struct engine {
     struct gate *gates;
     struct key_state *keys; // of all providers, from each one's first_key on
     size_t key_count;
+    struct quota_link quota;
     struct fact_words *words; // for every job's summary
     struct prompt_overhead overhead;
     struct documents documents;
@@ -196,7 +195,11 @@ void gate_deinit(struct engine *engine);
 void gate_update(struct engine *engine, struct job *job);
 // Lets pass what may pass. Returns when to look again (INT64_MAX: on an event).
 int64_t gate_pump(struct engine *engine);
-// A call of the job was answered: the speed of its model, and what is odd.
+// Jobs that are ready for a call of the model, and the one whose turn it is (NULL: none).
+size_t gate_ready(struct gate *gate, struct job **out_first);
+// What the job's next call will use, in each dimension; where it is not known yet, an estimate.
+void gate_need(const struct engine *engine, struct job *job, int64_t out[QUOTA_DIMENSIONS]);
+// A call of the job was answered: the speed of its model, what is odd, what its counts teach.
 void gate_answered(struct engine *engine, const struct job *job);
 // What a job in ADMIT waits for.
 const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms);
@@ -205,19 +208,24 @@ const char *gate_reason(const struct engine *engine, const struct job *job, int6
 void keys_init(struct engine *engine);
 void keys_deinit(struct engine *engine);
 #define KEYS_NONE SIZE_MAX
-// The key that the model's next call goes with, by its place in its provider: the open one with
-// most room left, or one that is due for its probe. KEYS_NONE: all have to wait; *out_next_ms says
-// until when, INT64_MAX for an event.
+// The key that a call of the model with such a need goes with, by its place in its provider: one
+// that this worker may probe, else the open one with most room left. KEYS_NONE: all have to wait;
+// *out_next_ms says until when, INT64_MAX for an event.
 size_t keys_choose(const struct engine *engine, const struct config_model *model,
-                   int64_t *out_next_ms);
-// What is short, where none can be chosen: "key_closed", "slots", "requests", "tokens"; NULL: one
-// can be.
+                   const int64_t need[QUOTA_DIMENSIONS], int64_t *out_next_ms);
+// What is short, where none can be chosen: "key_closed", "breaker", "slots", "requests", "tokens";
+// NULL: one can be.
 const char *keys_reason(const struct engine *engine, const struct config_model *model,
-                        int64_t *out_start_ms);
+                        const int64_t need[QUOTA_DIMENSIONS], int64_t *out_start_ms);
 // Of the key with the job's last call.
 struct key_state *keys_of_job(const struct engine *engine, const struct job *job);
 void keys_failed(struct engine *engine, struct job *job);
 void keys_succeeded(struct engine *engine, struct job *job);
+// The answer to a probe begins with 200: what was closed opens before the answer is whole.
+void keys_probe_answered(struct engine *engine, struct job *job);
+// What the fleet says of the key.
+void keys_told(struct engine *engine, struct key_state *state, enum key_cause cause,
+               int64_t until_ms);
 void keys_on_check(struct engine *engine, const struct http_event *event);
 // Ends questions that nobody answers. Returns when to look again.
 int64_t keys_limit_checks(struct engine *engine);
@@ -230,8 +238,8 @@ void packs_update(struct engine *engine, struct job *job);
 // The job is about to be admitted with its key: looks for others that share its call. It gets a
 // pack where there are any.
 void packs_form(struct engine *engine, struct job *leader);
-// The leader was admitted: so are the others. Returns the tokens that all of them reserve.
-int64_t packs_admit(struct engine *engine, struct job *leader);
+// The leader was admitted: so are the others. Adds the tokens that they reserve.
+void packs_admit(struct engine *engine, struct job *leader, int64_t *io_input, int64_t *io_output);
 // Sends what is ready to be sent, and shares what was answered.
 void packs_pump(struct engine *engine);
 // The call of the leader's pack is over.

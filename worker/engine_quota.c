@@ -156,7 +156,9 @@ void quota_prepared(struct engine *engine, struct job *job)
 {
     struct lane *lane = lane_of(engine, job->slot_model, job->key);
     int64_t need[QUOTA_DIMENSIONS];
-    set_need(need, job->call.reserve_input_tokens, job->call.max_output_tokens);
+    int64_t input = job->call.reserve_input_tokens, output = job->call.max_output_tokens;
+    packs_admit(engine, job, &input, &output); // who goes with it
+    set_need(need, input, output);
     spend_settle(&lane->spend, job->reserved, need);
     memcpy(job->reserved, need, sizeof(need));
     move_usual(&engine->gates[job->slot_model->index], need);
@@ -220,7 +222,7 @@ void quota_settle(struct engine *engine, struct job *job)
     }
 }
 
-void quota_learn(struct engine *engine, const struct job *job)
+void quota_answered(struct engine *engine, const struct job *job)
 {
     struct gate *gate = &engine->gates[job->plan.model->index];
     struct lane *lane = lane_of(engine, job->plan.model, job->key);
@@ -230,7 +232,7 @@ void quota_learn(struct engine *engine, const struct job *job)
         lane->seen_limit[d] = answer->rate.limit[d];
         lane->seen_left[d] = answer->rate.left[d];
     }
-    if (!answer->usage.known || answer->usage_alarm)
+    if (!answer->usage.known || answer->usage_alarm || job->pack)
         return;
     calibrate_input_told(&gate->calibrate, call->script, call->plain_tokens,
                          answer->usage.input_tokens);
@@ -359,8 +361,7 @@ static int64_t due_at_ms(const struct engine *engine, const struct lane *lane,
     int64_t at_ms = INT64_MAX;
     if (part_of(engine, lane, demand) > 0)
         at_ms = wants_at_ms(engine, lane, demand, now_ms);
-    bool spare =
-        lane->in_flight_most > 0 && lane->slots > (int64_t)lane->in_flight + demand->ready;
+    bool spare = lane->in_flight_most > 0 && lane->slots > (int64_t)lane->in_flight + demand->ready;
     if (at_ms == INT64_MAX && (spare || spend_has_news(&lane->spend)))
         at_ms = lane->asked_ms + NEWS_MS; // else it goes with what is asked for anyway
     if (in_use)

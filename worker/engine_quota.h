@@ -27,7 +27,7 @@ struct key_state;
 
 struct lane {
     const struct config_model *model;
-    size_t key; // its place in its provider
+    size_t key;                                       // its place in its provider
     int64_t limits[QUOTA_DIMENSIONS], in_flight_most; // configured; 0: none
     struct spend spend;
     struct adapt adapt; // where there is no limit at all
@@ -84,7 +84,7 @@ void quota_prepared(struct engine *engine, struct job *job);
 // The job's call is over, whatever came of it, or it never began.
 void quota_settle(struct engine *engine, struct job *job);
 // The answer's headers and counts teach.
-void quota_learn(struct engine *engine, const struct job *job);
+void quota_answered(struct engine *engine, const struct job *job);
 // Asks for what is due. Returns when to look again.
 int64_t quota_pump(struct engine *engine);
 void quota_granted(struct engine *engine, const struct store_event *event);

@@ -4,24 +4,28 @@
 //   sim --seed 4711 --trace          one schedule, with all that happens
 //   sim --schedules 2000 --without fence|write-ahead|watermark|idempotent-result|wall
 //                                    that protection is off: the fault has to be found
+//   sim --fleet 5                    how well many workers use one limit (fleet.h), five seeds
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "fleet.h"
 #include "schedule.h"
 
 struct choice {
     uint64_t first, count;
     const char *without;
+    int fleet; // seeds; 0: schedules are walked
     struct schedule_switches switches;
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim [--schedules N] [--first SEED] [--seed SEED] [--trace]\n"
-                    "           [--without fence|write-ahead|watermark|idempotent-result|wall]\n");
+    fprintf(stderr,
+            "usage: sim [--schedules N] [--first SEED] [--seed SEED] [--trace] [--fleet N]\n"
+            "           [--without fence|write-ahead|watermark|idempotent-result|wall]\n");
     return 2;
 }
 
@@ -64,6 +68,8 @@ static bool read_options(struct choice *choice, int argc, char **argv)
         i++;
         if (strcmp(argv[i - 1], "--schedules") == 0)
             choice->count = scaled(strtoull(value, NULL, 10));
+        else if (strcmp(argv[i - 1], "--fleet") == 0)
+            choice->fleet = (int)scaled(strtoull(value, NULL, 10));
         else if (strcmp(argv[i - 1], "--first") == 0)
             choice->first = strtoull(value, NULL, 10);
         else if (strcmp(argv[i - 1], "--seed") == 0) {
@@ -87,6 +93,8 @@ int main(int argc, char **argv)
     struct choice choice = {.first = 1, .count = 1000};
     if (!read_options(&choice, argc, argv))
         return usage();
+    if (choice.fleet > 0)
+        return fleet_prove(choice.first, choice.fleet) ? 0 : 1;
     uint64_t broken = 0, events = 0, walked = 0, packed = 0;
     double start = seconds();
     for (uint64_t i = 0; i < choice.count; i++) {

@@ -44,14 +44,21 @@ static void what_makes_no_sense_says_nothing(void **state)
     static const struct {
         const char *name, *value;
     } rows[] = {
-        {"x-ratelimit-limit-requests", ""},       {"x-ratelimit-limit-requests", "-1"},
-        {"x-ratelimit-limit-requests", "6m0s"},   {"x-ratelimit-limit-requests", "12.5"},
-        {"x-ratelimit-limit-requests", "1e9"},    {"x-ratelimit-limit-requests", "10, 20"},
+        {"x-ratelimit-limit-requests", ""},
+        {"x-ratelimit-limit-requests", "-1"},
+        {"x-ratelimit-limit-requests", "6m0s"},
+        {"x-ratelimit-limit-requests", "12.5"},
+        {"x-ratelimit-limit-requests", "1e9"},
+        {"x-ratelimit-limit-requests", "10, 20"},
         {"x-ratelimit-limit-tokens", "99999999999999999999999"},
-        {"x-ratelimit-reset-requests", "12"},     {"x-ratelimit-limit-", "12"},
-        {"x-ratelimit-limit-images", "12"},       {"x-ratelimit-limit", "12"},
-        {"anthropic-ratelimit-tokens-reset", "1"}, {"anthropic-ratelimit--limit", "1"},
-        {"anthropic-ratelimit-limit", "1"},       {"", "1"},
+        {"x-ratelimit-reset-requests", "12"},
+        {"x-ratelimit-limit-", "12"},
+        {"x-ratelimit-limit-images", "12"},
+        {"x-ratelimit-limit", "12"},
+        {"anthropic-ratelimit-tokens-reset", "1"},
+        {"anthropic-ratelimit--limit", "1"},
+        {"anthropic-ratelimit-limit", "1"},
+        {"", "1"},
         {"content-type", "1"},
     };
     struct rate_words words;

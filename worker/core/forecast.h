@@ -11,7 +11,7 @@
 // A second counts half as much as one that is so much younger.
 #define FORECAST_HALF_LIFE 6
 
-struct forecast_line { // through the seconds that are over
+struct forecast_line {     // through the seconds that are over
     double at_zero, slope; // calls a second now, and by how many that grows a second
     double most;           // of one second
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for leave to call, and the row that says a request is about to leave.
+#include <inttypes.h>
+
 #include "base/check.h"
 #include "core/money.h"
 #include "job/parts.h"
@@ -36,9 +38,59 @@ static void wake_next(struct job *job, const struct job_now *now)
     job_wake_at(job, at_ms);
 }
 
+static int64_t limit_of(int64_t of_key, int64_t of_model)
+{
+    return of_key > 0 ? of_key : of_model;
+}
+
+// The most tokens that any key of the model lets through in a minute.
+static int64_t largest_tpm(const struct config_model *model)
+{
+    const struct config_keys *keys = &model->provider->keys;
+    int64_t most = 0;
+    for (size_t i = 0; i < keys->len; i++) {
+        int64_t limit = limit_of(keys->items[i].tpm, model->tpm);
+        if (limit == 0)
+            return 0;
+        most = limit > most ? limit : most;
+    }
+    return most;
+}
+
+// A call that is larger than what a whole minute or day allows would wait for ever.
+static bool fits_limits(struct job *job, const struct job_now *now, struct failure *out)
+{
+    const struct config_model *model = job->plan.model;
+    int64_t input, output;
+    call_need(job, now->calibrate, &input, &output);
+    input = call_plain_tokens(job); // what is likely, without a margin
+    const struct {
+        int64_t need, limit;
+        const char *what;
+    } rows[] = {
+        {input + output, largest_tpm(model), "tokens a minute"},
+        {input, model->itpm, "input tokens a minute"},
+        {output, model->otpm, "output tokens a minute"},
+        {input + output, model->tpd, "tokens a day"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].limit == 0 || rows[i].need <= rows[i].limit)
+            continue;
+        failure_set(out, ERR_OVER_LIMIT,
+                    "the request takes about %" PRId64 " of the model's %" PRId64 " %s",
+                    rows[i].need, rows[i].limit, rows[i].what);
+        return false;
+    }
+    return true;
+}
+
 enum step_result admit_enter(struct job *job, const struct job_now *now)
 {
+    struct failure failure;
     job_move(job, STEP_ADMIT, now);
+    job->need_tokens = -1;
+    if (!fits_limits(job, now, &failure))
+        return job_fail(job, &failure, now);
     job->not_before_ms = own_start_ms(job, now);
     wake_next(job, now);
     return STEP_AGAIN;

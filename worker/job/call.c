@@ -14,6 +14,7 @@
 
 #define DEFAULT_TOKENS_PER_SECOND 50
 #define LEAST_TOKENS_PER_SECOND   10
+#define ROUNDING_TOKENS           8
 
 void call_deinit(struct call *call)
 {
@@ -121,6 +122,48 @@ static int64_t text_tokens(struct job *job)
     return tokens;
 }
 
+static enum calibrate_script script_of(struct job *job)
+{
+    if (job->script < 0)
+        job->script = (int)calibrate_script_of(job->text, job->text_len);
+    return (enum calibrate_script)job->script;
+}
+
+static int answer_kind(const struct job *job)
+{
+    const struct config_model *model = job->plan.model;
+    bool reasoning = job->spec->reasoning_effort || job->spec->reasoning_mode == REASONING_ON ||
+                     model->reasoning != REASONING_NONE;
+    return calibrate_kind((int)job->plan.calls[job->plan.cursor].kind, reasoning,
+                          job->spec->output_schema_json != NULL);
+}
+
+// What is sent as the output limit: the job's own word, else what follows from the form of the
+// answer, less where the model's answers were shorter; twice as much after one that was cut off.
+static int64_t output_limit(const struct job *job, const struct calibrate *calibrate, int64_t bound)
+{
+    int64_t most = job->plan.model->max_output_tokens;
+    if (job->call.widened)
+        return bound * 2 < most ? bound * 2 : most;
+    if (job->spec->max_output_tokens > 0)
+        return bound;
+    return calibrate_output_limit(calibrate, answer_kind(job), bound);
+}
+
+int64_t call_plain_tokens(struct job *job)
+{
+    if (job->need_tokens < 0)
+        job->need_tokens = text_tokens(job);
+    return tokens_within(plan_overhead_tokens(job)) + job->need_tokens;
+}
+
+void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_input,
+               int64_t *out_output)
+{
+    *out_input = calibrate_input_upper(calibrate, script_of(job), call_plain_tokens(job));
+    *out_output = output_limit(job, calibrate, plan_output_tokens(job));
+}
+
 // What the attempt may cost at most: every token at its upper bound.
 static bool cost_bound(struct job *job, struct failure *out)
 {
@@ -145,14 +188,17 @@ static bool cost_bound(struct job *job, struct failure *out)
 static bool set_bounds(struct job *job, const struct job_now *now, struct failure *out)
 {
     struct call *call = &job->call;
-    const struct config_model *model = job->plan.model;
-    call->max_output_tokens =
-        job->pack ? job_pack_need(job).output_tokens : plan_output_tokens(job);
-    if (call->widened)
-        call->max_output_tokens = call->max_output_tokens * 2 < model->max_output_tokens
-                                      ? call->max_output_tokens * 2
-                                      : model->max_output_tokens;
-    call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(text_tokens(job));
+    call->plain_tokens = call_plain_tokens(job);
+    call->script = script_of(job);
+    call->answer_kind = answer_kind(job);
+    call->output_bound = plan_output_tokens(job);
+    call->max_output_tokens = job->pack ? job_pack_need(job).output_tokens
+                                        : output_limit(job, now->calibrate, call->output_bound);
+    call->reserve_input_tokens =
+        calibrate_input_upper(now->calibrate, call->script, call->plain_tokens);
+    call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(job->need_tokens);
+    if (call->input_tokens_estimate < call->reserve_input_tokens - ROUNDING_TOKENS)
+        call->input_tokens_estimate = call->reserve_input_tokens; // the bound of its cost, too
     call->total_ms = call_total_ms(job, call->max_output_tokens, now);
     return cost_bound(job, out);
 }

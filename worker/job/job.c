@@ -81,6 +81,8 @@ static struct job *job_alloc(struct raw_message *raw, int64_t now_ms)
     job->raw = raw;
     job->step = STEP_NEW;
     job->wake_ms = INT64_MAX;
+    job->script = -1;
+    job->need_tokens = -1;
     job->born_ms = job->step_since_ms = now_ms;
     buf_init(&job->call.body, 0);
     return job;

@@ -26,6 +26,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "core/calibrate.h"
 #include "core/config.h"
 #include "core/order.h"
 #include "core/pack.h"
@@ -112,6 +113,7 @@ struct job_now {
     int64_t tokens_per_second;        // measured speed of the job's model; 0: unknown
     const struct fact_words *words;   // NULL: each check of a summary makes its own
     struct prompt_overhead *overhead; // of the last job planned; NULL: each job counts its own
+    const struct calibrate *calibrate; // what the job's model taught; NULL: nothing yet
 };
 
 enum action_kind {
@@ -179,6 +181,11 @@ struct call {
     struct buf body;
     char url[512];
     int64_t at_most_picousd, input_tokens_estimate, max_output_tokens;
+    int64_t plain_tokens;         // the estimate of its input, without any margin
+    int64_t reserve_input_tokens; // what is reserved of the quota for its input
+    int64_t output_bound;         // its output limit as it follows from the request alone
+    enum calibrate_script script;
+    int answer_kind; // of core/calibrate.h
     int64_t begun_ms;
     int64_t sent_ms, first_byte_ms, first_token_ms, content_ms, finished_ms; // -1: not yet
     int64_t started_unix_ms;
@@ -286,12 +293,16 @@ struct job {
     int64_t wall_ends_ms;   // unix ms: when that budget's period ends; INT64_MAX: never
     bool forbidden;         // 403 came: fails at its next admission, if its key proves good
     const struct config_model *slot_model; // while holds_slot
-    size_t key; // which of its provider's keys the last admission gave it
-    int64_t reserved_tokens;
-    int64_t charged_tokens; // what its tenant was charged for the call
-    bool holds_slot;        // the engine counts it as in flight for its model
-    bool holds_extractor;   // the engine counts it as under way at the extractor
-    size_t counted_bytes;   // what the engine has counted for it
+    size_t key;                         // which of its provider's keys the last admission gave it
+    int64_t reserved[QUOTA_DIMENSIONS]; // of the quota, while holds_slot
+    uint32_t reserved_calls;            // calls_begun when it was
+    bool probes;                        // its call tries a closed key
+    int64_t need_tokens;                // estimate of the next call's text; -1: not made yet
+    int script;                         // of its text (core/calibrate.h); -1: not looked at yet
+    int64_t charged_tokens;             // what its tenant was charged for the call
+    bool holds_slot;                    // the engine counts it as in flight for its model
+    bool holds_extractor;               // the engine counts it as under way at the extractor
+    size_t counted_bytes;               // what the engine has counted for it
     bool dropped;         // ended without an outcome: the worker leaves, the job stays claimed free
     bool had_outcome;     // an outcome is durable, ours or another's, or it is parked
     bool parked;          // it ended here to be taken up again
@@ -317,6 +328,9 @@ enum job_verdict job_step(struct job *job, const struct job_event *event, const 
 bool job_is_ready(const struct job *job, int64_t now_ms);
 // What its next call will use, input and output: an estimate.
 int64_t job_need_tokens(const struct job *job);
+// The same apart, as it is reserved of the quota: the input with its margin, and the output limit.
+void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_input,
+               int64_t *out_output);
 // Of what its prompt begins with: jobs with equal numbers can share a provider's prompt cache.
 uint32_t job_prefix(const struct job *job);
 // Whether its next call may be shared: a short document, whole, asked for the first time.

@@ -66,6 +66,8 @@ void call_deinit(struct call *call);
 enum prompt_kind call_prompt_kind(enum plan_call_kind kind);
 // Counts what saved attempts say of the call at the cursor.
 void call_restore(struct job *job);
+// The estimate of its input, without any margin.
+int64_t call_plain_tokens(struct job *job);
 // Builds body, limits and the bound of the cost for the next attempt. False: *out says why not.
 // Of a job that shares its call only the limits and the bound of its share.
 bool call_prepare(struct job *job, const struct job_now *now, struct failure *out);

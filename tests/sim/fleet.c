@@ -1,0 +1,675 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many workers, one limit. Each worker has a partition of its own, so that its demand can be set.
+#include "fleet.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/own.h"
+#include "db.h"
+#include "engine.h"
+#include "sim_store.h"
+#include "world.h"
+
+#define WORKERS_MOST 50
+#define WINDOW       40 // jobs that a worker holds
+#define PERIOD_MS    30000
+#define WARM_MS      10000
+#define BURST_MS     2000 // of the limit, that the provider's bucket holds
+
+struct fleet;
+
+struct fleet_worker {
+    struct fleet *fleet;
+    int number;
+    struct engine *engine;
+    struct sim_store *store;
+    int64_t run_at_ms;
+    int depth;
+    bool begun, paused, pumping;
+    int64_t sent, read; // messages of its partition
+    bool wants;         // its partition never runs empty
+    int64_t accepted;   // requests in this period
+};
+
+struct bucket { // the provider's: level in thousandths of a unit
+    int64_t per_minute, level, at_ms;
+};
+
+struct fleet {
+    struct world world;
+    struct db db;
+    struct config *config;
+    struct fleet_worker workers[WORKERS_MOST];
+    int count;
+    struct bucket requests, tokens;
+    int64_t surge_percent, surge_ms, surge_from_ms; // -1: none is under way
+    int64_t jobs, done, accepted, refused, asks;
+    int64_t from_ms; // accepted and refused are counted from here on
+    int64_t *minute; // accepted, by second
+    size_t seconds;
+    double worst_fairness;
+};
+
+// ------------------------------------------------------------------------------- the provider
+
+static void fill(struct fleet *fleet, struct bucket *bucket)
+{
+    int64_t now_ms = fleet->world.now_ms, percent = 100;
+    if (fleet->surge_from_ms >= 0 && now_ms < fleet->surge_from_ms + fleet->surge_ms)
+        percent += fleet->surge_percent;
+    int64_t most = bucket->per_minute * BURST_MS / 60;
+    bucket->level += (now_ms - bucket->at_ms) * bucket->per_minute * percent / 6000;
+    bucket->at_ms = now_ms;
+    if (bucket->level < most)
+        return;
+    bucket->level = most;
+    fleet->surge_from_ms = -1;
+}
+
+// A rise may have more for a while, from the first call that needs it.
+static bool take(struct fleet *fleet, int64_t tokens)
+{
+    fill(fleet, &fleet->requests);
+    fill(fleet, &fleet->tokens);
+    bool fits = fleet->requests.level >= 1000 && fleet->tokens.level >= tokens * 1000;
+    if (!fits && fleet->surge_ms > 0 && fleet->surge_from_ms < 0)
+        fleet->surge_from_ms = fleet->world.now_ms;
+    if (!fits)
+        return false;
+    fleet->requests.level -= 1000;
+    fleet->tokens.level -= tokens * 1000;
+    return true;
+}
+
+struct exchange {
+    struct fleet_worker *worker;
+    struct slot_id owner;
+    uint32_t serial;
+    int64_t tokens_in, tokens_out;
+    bool refused;
+};
+
+static void after_event(struct fleet_worker *worker);
+
+static void emit(const struct exchange *exchange, struct http_event *event)
+{
+    event->owner = exchange->owner;
+    event->serial = exchange->serial;
+    exchange->worker->depth++;
+    engine_on_http(exchange->worker->engine, event);
+    exchange->worker->depth--;
+}
+
+static void emit_header(const struct exchange *exchange, const char *name, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRId64, value);
+    struct http_event event = {.kind = HTTP_HEADER, .name = name, .value = text};
+    emit(exchange, &event);
+}
+
+static void emit_head(const struct exchange *exchange)
+{
+    const struct fleet *fleet = exchange->worker->fleet;
+    struct http_event status = {.kind = HTTP_STATUS, .status = exchange->refused ? 429 : 200};
+    struct http_event type = {
+        .kind = HTTP_HEADER, .name = "content-type", .value = "application/json"};
+    emit(exchange, &status);
+    emit(exchange, &type);
+    emit_header(exchange, "x-ratelimit-limit-requests", fleet->requests.per_minute);
+    if (exchange->refused)
+        emit_header(exchange, "retry-after-ms", 1000);
+}
+
+static const char answer[] =
+    "{\\\"summary\\\":\\\"The parties agree on services and a price.\\\",\\\"key_points\\\":["
+    "{\\\"point\\\":\\\"Services\\\",\\\"quote\\\":\\\"Party one serves party two\\\"},"
+    "{\\\"point\\\":\\\"Price\\\",\\\"quote\\\":\\\"pays one hundred\\\"},"
+    "{\\\"point\\\":\\\"End\\\",\\\"quote\\\":\\\"ends in May\\\"}]}";
+
+static void answer_call(void *context, void *data)
+{
+    (void)context;
+    const struct exchange *exchange = data;
+    struct buf body;
+    buf_init(&body, 0);
+    if (exchange->refused)
+        buf_add_str(&body, "{\"error\":{\"message\":\"slow\",\"code\":\"rate_limit_exceeded\"}}");
+    else
+        buf_printf(&body,
+                   "{\"id\":\"c\",\"model\":\"sim\",\"choices\":[{\"index\":0,\"message\":"
+                   "{\"role\":\"assistant\",\"content\":\"%s\"},\"finish_reason\":\"stop\"}],"
+                   "\"usage\":{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64
+                   ",\"total_tokens\":%" PRId64 "}}",
+                   answer, exchange->tokens_in, exchange->tokens_out,
+                   exchange->tokens_in + exchange->tokens_out);
+    struct http_event bytes = {.kind = HTTP_DATA, .data = body.data, .data_len = body.len};
+    struct http_event end = {.kind = HTTP_END};
+    emit_head(exchange);
+    emit(exchange, &bytes);
+    emit(exchange, &end);
+    buf_deinit(&body);
+    after_event(exchange->worker);
+}
+
+static void count_call(struct fleet *fleet, struct exchange *exchange)
+{
+    exchange->refused = !take(fleet, exchange->tokens_in + exchange->tokens_out);
+    if (!exchange->refused)
+        exchange->worker->accepted++;
+    size_t second = (size_t)(fleet->world.now_ms / 1000);
+    if (second >= fleet->seconds) {
+        fleet->minute = own_grow(fleet->minute, second + 1, sizeof(*fleet->minute));
+        while (fleet->seconds <= second)
+            fleet->minute[fleet->seconds++] = 0;
+    }
+    if (!exchange->refused)
+        fleet->minute[second]++;
+    if (fleet->world.now_ms >= fleet->from_ms) {
+        fleet->accepted += !exchange->refused;
+        fleet->refused += exchange->refused;
+    }
+}
+
+static void arrive(void *context, void *data)
+{
+    struct fleet *fleet = context;
+    struct exchange *exchange = own_alloc(sizeof(*exchange));
+    *exchange = *(const struct exchange *)data;
+    struct http_event sent = {.kind = HTTP_SENT};
+    count_call(fleet, exchange);
+    emit(exchange, &sent);
+    int64_t latency_ms = exchange->refused ? 5 : world_range(&fleet->world, 300, 1500);
+    world_after(&fleet->world, latency_ms, answer_call, fleet, exchange);
+    after_event(exchange->worker);
+}
+
+static void http_start(void *context, const struct http_request *request)
+{
+    struct fleet_worker *worker = context;
+    struct world *world = &worker->fleet->world;
+    struct exchange *exchange = own_alloc(sizeof(*exchange));
+    *exchange = (struct exchange){
+        .worker = worker,
+        .owner = request->owner,
+        .serial = request->serial,
+        .tokens_in = (int64_t)request->body_len / 5 + 1,
+        .tokens_out = world_range(world, 60, 120),
+    };
+    world_after(world, world_range(world, 1, 20), arrive, worker->fleet, exchange);
+}
+
+static void http_cancel(void *context, struct slot_id owner, uint32_t serial)
+{
+    (void)context;
+    (void)owner;
+    (void)serial;
+    CHECK(false); // no call lasts so long here
+}
+
+static const struct http_ops http_ops = {.start = http_start, .cancel = http_cancel};
+
+// ------------------------------------------------------------------------------- its Kafka
+
+static void pump(void *context, void *data);
+
+static void pump_soon(struct fleet_worker *worker, int64_t delay_ms)
+{
+    if (worker->pumping)
+        return;
+    worker->pumping = true;
+    world_after(&worker->fleet->world, delay_ms, pump, worker, NULL);
+}
+
+static void deliver(struct fleet_worker *worker)
+{
+    char value[400], id[40];
+    snprintf(id, sizeof(id), "job-%d-%" PRId64, worker->number, worker->read);
+    snprintf(value, sizeof(value),
+             "{\"v\":1,\"kind\":\"summarize\",\"id\":\"%s\",\"document\":{\"text\":\"%s. Party one "
+             "serves party two, which pays one hundred; it ends in May.\"}}",
+             id, id);
+    struct message message = {
+        .topic = "jobs",
+        .partition = worker->number,
+        .offset = worker->read++,
+        .timestamp_ms = SIM_START_UNIX_MS + worker->fleet->world.now_ms,
+        .key = id,
+        .key_len = strlen(id),
+        .value = value,
+        .value_len = strlen(value),
+    };
+    struct broker_event event = {
+        .kind = BROKER_MESSAGE, .topic = "jobs", .partition = worker->number, .message = &message};
+    worker->depth++;
+    engine_on_broker(worker->engine, &event);
+    worker->depth--;
+    after_event(worker);
+}
+
+// Who has more than enough to do always has a message more.
+static bool has_message(struct fleet_worker *worker)
+{
+    if (worker->read < worker->sent)
+        return true;
+    if (!worker->wants)
+        return false;
+    worker->sent++;
+    worker->fleet->jobs++;
+    return true;
+}
+
+static void pump(void *context, void *data)
+{
+    (void)data;
+    struct fleet_worker *worker = context;
+    worker->pumping = false;
+    for (int i = 0; i < 5 && worker->begun && !worker->paused && has_message(worker); i++)
+        deliver(worker);
+    if (worker->begun && !worker->paused && (worker->wants || worker->read < worker->sent))
+        pump_soon(worker, 1);
+}
+
+static void broker_begin(void *context, const char *topic, int32_t partition,
+                         enum broker_start start, int64_t offset)
+{
+    (void)topic;
+    (void)partition;
+    (void)start;
+    (void)offset;
+    struct fleet_worker *worker = context;
+    worker->begun = true;
+    pump_soon(worker, 1);
+}
+
+static void broker_pause(void *context, const char *topic, int32_t partition)
+{
+    (void)topic;
+    (void)partition;
+    ((struct fleet_worker *)context)->paused = true;
+}
+
+static void broker_resume(void *context, const char *topic, int32_t partition)
+{
+    (void)topic;
+    (void)partition;
+    struct fleet_worker *worker = context;
+    worker->paused = false;
+    pump_soon(worker, 1);
+}
+
+static void broker_store_offset(void *context, const char *topic, int32_t partition, int64_t next)
+{
+    (void)context;
+    (void)topic;
+    (void)partition;
+    (void)next;
+}
+
+struct delivery {
+    uint64_t token;
+};
+
+static void delivered(void *context, void *data)
+{
+    struct fleet_worker *worker = context;
+    struct broker_event event = {
+        .kind = BROKER_DELIVERED, .token = ((struct delivery *)data)->token, .ok = true};
+    worker->depth++;
+    engine_on_broker(worker->engine, &event);
+    worker->depth--;
+    after_event(worker);
+}
+
+static bool broker_produce(void *context, enum broker_topic topic, const struct message *message,
+                           uint64_t token)
+{
+    struct fleet_worker *worker = context;
+    struct delivery *delivery = own_alloc(sizeof(*delivery));
+    delivery->token = token;
+    worker->fleet->done += topic == TOPIC_RESULTS && message->value &&
+                           memmem(message->value, message->value_len, "\"done\"", 6) != NULL;
+    world_after(&worker->fleet->world, 2, delivered, worker, delivery);
+    return true;
+}
+
+static const struct broker_ops broker_ops = {
+    .begin = broker_begin,
+    .pause = broker_pause,
+    .resume = broker_resume,
+    .store_offset = broker_store_offset,
+    .produce = broker_produce,
+};
+
+// ------------------------------------------------------------------------------- a worker
+
+static void run(void *context, void *data)
+{
+    struct fleet_worker *worker = context;
+    int64_t now_ms = worker->fleet->world.now_ms;
+    if (*(const int64_t *)data != worker->run_at_ms)
+        return;
+    worker->run_at_ms = INT64_MAX;
+    worker->depth++;
+    int64_t next_ms = engine_run(worker->engine);
+    worker->depth--;
+    if (next_ms >= worker->run_at_ms)
+        return;
+    int64_t *at_ms = own_alloc(sizeof(*at_ms));
+    *at_ms = worker->run_at_ms = next_ms > now_ms ? next_ms : now_ms + 1;
+    world_after(&worker->fleet->world, *at_ms - now_ms, run, worker, at_ms);
+}
+
+static void after_event(struct fleet_worker *worker)
+{
+    int64_t now_ms = worker->fleet->world.now_ms;
+    if (worker->depth > 0 || worker->run_at_ms <= now_ms)
+        return;
+    int64_t *at_ms = own_alloc(sizeof(*at_ms));
+    *at_ms = worker->run_at_ms = now_ms;
+    world_after(&worker->fleet->world, 0, run, worker, at_ms);
+}
+
+static void on_store(void *context, const struct store_event *event)
+{
+    struct fleet_worker *worker = context;
+    if (!worker->engine) // the connection was up before the engine was built
+        return;
+    worker->depth++;
+    engine_on_store(worker->engine, event);
+    worker->depth--;
+    after_event(worker);
+    worker->fleet->asks += event->kind == STORE_QUOTA;
+}
+
+static int64_t now_of(void *context)
+{
+    return ((struct fleet_worker *)context)->fleet->world.now_ms;
+}
+
+static uint64_t random_of(void *context)
+{
+    return rng_next(&((struct fleet_worker *)context)->fleet->world.rng);
+}
+
+static void at_point(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+}
+
+static void start_worker(struct fleet *fleet, int number)
+{
+    struct fleet_worker *worker = &fleet->workers[number];
+    *worker = (struct fleet_worker){.fleet = fleet, .number = number, .run_at_ms = INT64_MAX};
+    int64_t id = db_register(&fleet->db, fleet->world.now_ms);
+    worker->store = sim_store_new(&fleet->world, &fleet->db, id, on_store, worker);
+    struct edges edges = {
+        .store = worker->store,
+        .store_ops = &sim_store_ops,
+        .broker = worker,
+        .broker_ops = &broker_ops,
+        .http = worker,
+        .http_ops = &http_ops,
+        .world = worker,
+        .now_ms = now_of,
+        .random = random_of,
+        .at_point = at_point,
+    };
+    struct engine_options options = {.config = fleet->config, .program_version = "0"};
+    worker->engine = engine_new(&options, &edges);
+    struct broker_event up = {.kind = BROKER_UP};
+    struct broker_event offered = {
+        .kind = BROKER_OFFERED, .topic = "jobs", .partition = number, .offset = -1};
+    engine_on_broker(worker->engine, &up);
+    engine_on_broker(worker->engine, &offered);
+}
+
+// ------------------------------------------------------------------------------- life
+
+static struct config *make_config(int64_t rpm, int64_t tpm)
+{
+    struct config *config = own_alloc(sizeof(*config));
+    config->kafka.topic_jobs = own_strdup("jobs");
+    config->kafka.topic_results = own_strdup("results");
+    config->kafka.start = own_strdup("earliest");
+    config->worker.in_flight = WINDOW;
+    config->worker.memory_bytes = 1 << 28;
+    config->documents.max_bytes = 1 << 20;
+    backoff_default(&config->retry);
+    config->providers = own_array(1, sizeof(*config->providers));
+    config->provider_count = 1;
+    struct config_provider *provider = &config->providers[0];
+    provider->name = own_strdup("sim");
+    provider->api = own_strdup("openai");
+    provider->base_url = own_strdup("http://sim/v1");
+    provider->keys = (struct config_keys){own_array(1, sizeof(struct config_key)), 1};
+    provider->keys.items[0].name = own_strdup("a");
+    provider->first_byte_ms = provider->idle_ms = 30000;
+    provider->connect_ms = 10000;
+    provider->burst_percent = 20;
+    provider->burst_seconds = 3;
+    config->models = own_array(1, sizeof(*config->models));
+    config->model_count = 1;
+    struct config_model *model = &config->models[0];
+    model->name = own_strdup("sim");
+    model->served_name = own_strdup("sim");
+    model->provider = provider;
+    model->context_tokens = 128000;
+    model->max_output_tokens = 8192;
+    model->rpm = rpm;
+    model->tpm = tpm;
+    model->reasoning = REASONING_NONE;
+    model->price = (struct price){.known = true, .input_picousd = 1, .output_picousd = 1};
+    model->price_version = own_strdup("sim");
+    config->routes = own_array(1, sizeof(*config->routes));
+    config->route_count = 1;
+    config->routes[0].name = own_strdup("default");
+    config->routes[0].models = own_array(1, sizeof(struct config_model *));
+    config->routes[0].models[0] = model;
+    config->routes[0].model_count = 1;
+    return config;
+}
+
+static struct fleet *fleet_new(uint64_t seed, int workers, int64_t rpm, int64_t tpm)
+{
+    struct fleet *fleet = own_alloc(sizeof(*fleet));
+    CHECK(workers <= WORKERS_MOST);
+    fleet->count = workers;
+    fleet->worst_fairness = 1;
+    fleet->surge_from_ms = -1;
+    fleet->requests = (struct bucket){.per_minute = rpm, .level = rpm * BURST_MS / 60};
+    fleet->tokens = (struct bucket){.per_minute = tpm, .level = tpm * BURST_MS / 60};
+    world_init(&fleet->world, seed);
+    db_init(&fleet->db, fleet->world.now_ms);
+    fleet->config = make_config(rpm, tpm);
+    for (int i = 0; i < workers; i++)
+        start_worker(fleet, i);
+    return fleet;
+}
+
+static void fleet_free(struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->count; i++) {
+        sim_store_kill(fleet->workers[i].store, false);
+        engine_free(fleet->workers[i].engine);
+    }
+    world_deinit(&fleet->world);
+    db_deinit(&fleet->db);
+    config_free(fleet->config);
+    free(fleet->minute);
+    free(fleet);
+}
+
+static void run_until(struct fleet *fleet, int64_t at_ms)
+{
+    while (fleet->world.now_ms < at_ms && world_next(&fleet->world))
+        continue;
+}
+
+static void begin_counting(struct fleet *fleet)
+{
+    fleet->from_ms = fleet->world.now_ms;
+    fleet->accepted = fleet->refused = fleet->asks = 0;
+}
+
+static int64_t most_in_a_minute(const struct fleet *fleet)
+{
+    int64_t sum = 0, most = 0;
+    for (size_t i = 0; i < fleet->seconds; i++) {
+        sum += fleet->minute[i] - (i >= 60 ? fleet->minute[i - 60] : 0);
+        most = sum > most ? sum : most;
+    }
+    return most;
+}
+
+static void take_figures(const struct fleet *fleet, struct fleet_figures *out)
+{
+    int64_t rpm = fleet->requests.per_minute, took_ms = fleet->world.now_ms - fleet->from_ms;
+    *out = (struct fleet_figures){
+        .used = (double)fleet->accepted / ((double)rpm * (double)took_ms / 60000),
+        .fairness = fleet->worst_fairness,
+        .accepted = fleet->accepted,
+        .refused = fleet->refused,
+        .done = fleet->done,
+        .jobs = fleet->jobs,
+        .asks_a_call = fleet->accepted > 0 ? (double)fleet->asks / (double)fleet->accepted : 0,
+        .over_minute = most_in_a_minute(fleet) - rpm - rpm * BURST_MS / 60000,
+    };
+}
+
+// ------------------------------------------------------------------------------- demand that moves
+
+static void end_period(struct fleet *fleet)
+{
+    double sum = 0, squares = 0;
+    int wanting = 0;
+    for (int i = 0; i < fleet->count; i++) {
+        const struct fleet_worker *worker = &fleet->workers[i];
+        if (!worker->wants)
+            continue;
+        wanting++;
+        sum += (double)worker->accepted;
+        squares += (double)worker->accepted * (double)worker->accepted;
+    }
+    double fairness = wanting > 0 && squares > 0 ? sum * sum / (wanting * squares) : 0;
+    if (fairness < fleet->worst_fairness)
+        fleet->worst_fairness = fairness;
+}
+
+static void begin_period(struct fleet *fleet)
+{
+    bool any = false;
+    for (int i = 0; i < fleet->count; i++) {
+        struct fleet_worker *worker = &fleet->workers[i];
+        worker->wants = world_chance(&fleet->world, 400) || (i == fleet->count - 1 && !any);
+        any = any || worker->wants;
+        if (worker->wants)
+            pump_soon(worker, 1);
+    }
+}
+
+static void forget_counts(struct fleet *fleet)
+{
+    for (int i = 0; i < fleet->count; i++)
+        fleet->workers[i].accepted = 0;
+}
+
+void fleet_moving(uint64_t seed, int workers, int seconds, struct fleet_figures *out)
+{
+    struct fleet *fleet = fleet_new(seed, workers, 1200, 4000000);
+    begin_period(fleet);
+    run_until(fleet, WARM_MS);
+    begin_counting(fleet);
+    int64_t end_ms = WARM_MS + seconds * INT64_C(1000);
+    while (fleet->world.now_ms < end_ms) {
+        int64_t start_ms = fleet->world.now_ms;
+        begin_period(fleet);
+        run_until(fleet, start_ms + 3000); // who has nothing new still works off its window
+        forget_counts(fleet);
+        run_until(fleet, start_ms + PERIOD_MS);
+        end_period(fleet);
+    }
+    take_figures(fleet, out);
+    fleet_free(fleet);
+}
+
+// ------------------------------------------------------------------------------- the surge
+
+static int64_t surge_demand(int64_t at_ms)
+{
+    int64_t in_wave_ms = at_ms % 150000;
+    if (in_wave_ms < 30000)
+        return 100;
+    if (in_wave_ms < 60000)
+        return 100 + 400 * (in_wave_ms - 30000) / 30000;
+    return in_wave_ms < 120000 ? 500 : 100;
+}
+
+static void send_surge(struct fleet *fleet, int64_t jobs)
+{
+    int64_t start_ms = fleet->world.now_ms;
+    double owed = 0;
+    for (int64_t sent = 0; sent < jobs;) {
+        run_until(fleet, fleet->world.now_ms + 10);
+        int64_t at_ms = fleet->world.now_ms - start_ms;
+        double share = (double)surge_demand(at_ms) / 6000;
+        for (owed += share; owed >= 1 && sent < jobs; owed -= 1, sent++) {
+            struct fleet_worker *worker =
+                &fleet->workers[world_range(&fleet->world, 0, fleet->count - 1)];
+            worker->sent++;
+            fleet->jobs++;
+            pump_soon(worker, 1);
+        }
+    }
+}
+
+void fleet_surge(uint64_t seed, int workers, struct fleet_figures *out)
+{
+    struct fleet *fleet = fleet_new(seed, workers, 420, 4000000);
+    fleet->surge_percent = 20;
+    fleet->surge_ms = 3000;
+    run_until(fleet, 1000);
+    begin_counting(fleet);
+    send_surge(fleet, 5000);
+    run_until(fleet, fleet->world.now_ms + 180000);
+    take_figures(fleet, out);
+    fleet_free(fleet);
+}
+
+// ------------------------------------------------------------------------------- the proof
+
+static bool show(const char *name, int workers, uint64_t seed, const struct fleet_figures *f,
+                 bool good)
+{
+    printf("%-7s %2d workers, seed %" PRIu64 ": %.1f %% used, fairness %.3f, %" PRId64
+           " calls, %" PRId64 " refused, %" PRId64 " of %" PRId64
+           " jobs done, %.2f asks a call, a minute's most %+" PRId64 "%s\n",
+           name, workers, seed, f->used * 100, f->fairness, f->accepted, f->refused, f->done,
+           f->jobs, f->asks_a_call, f->over_minute, good ? "" : "  BELOW ITS AIM");
+    return good;
+}
+
+bool fleet_prove(uint64_t first_seed, int seeds)
+{
+    static const int sizes[] = {1, 2, 8, 50};
+    bool good = true;
+    for (int i = 0; i < seeds; i++) {
+        struct fleet_figures f;
+        uint64_t seed = first_seed + (uint64_t)i;
+        for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+            fleet_moving(seed, sizes[s], 120, &f);
+            good &=
+                show("moving", sizes[s], seed, &f,
+                     f.used >= 0.97 && f.refused == 0 && f.fairness >= 0.95 && f.over_minute <= 0);
+        }
+        fleet_surge(seed, 4, &f);
+        good &= show("surge", 4, seed, &f, f.done == f.jobs && f.refused <= 1);
+    }
+    return good;
+}
