@@ -48,7 +48,7 @@ struct fleet {
     int count;
     struct bucket requests, tokens;
     int64_t surge_percent, surge_ms, surge_from_ms; // -1: none is under way
-    int64_t jobs, done, accepted, refused, asks;
+    int64_t jobs, accepted, refused, asks;
     int64_t from_ms; // accepted and refused are counted from here on
     int64_t *minute; // accepted, by second
     size_t seconds;
@@ -329,11 +329,11 @@ static void delivered(void *context, void *data)
 static bool broker_produce(void *context, enum broker_topic topic, const struct message *message,
                            uint64_t token)
 {
+    (void)topic;
+    (void)message;
     struct fleet_worker *worker = context;
     struct delivery *delivery = own_alloc(sizeof(*delivery));
     delivery->token = token;
-    worker->fleet->done += topic == TOPIC_RESULTS && message->value &&
-                           memmem(message->value, message->value_len, "\"done\"", 6) != NULL;
     world_after(&worker->fleet->world, 2, delivered, worker, delivery);
     return true;
 }
@@ -506,8 +506,15 @@ static void fleet_free(struct fleet *fleet)
     free(fleet);
 }
 
+static void nothing(void *context, void *data)
+{
+    (void)context;
+    (void)data;
+}
+
 static void run_until(struct fleet *fleet, int64_t at_ms)
 {
+    world_after(&fleet->world, at_ms - fleet->world.now_ms, nothing, NULL, NULL);
     while (fleet->world.now_ms < at_ms && world_next(&fleet->world))
         continue;
 }
@@ -528,6 +535,14 @@ static int64_t most_in_a_minute(const struct fleet *fleet)
     return most;
 }
 
+static int64_t count_done(const struct db *db)
+{
+    int64_t done = 0;
+    for (size_t i = 0; i < db->jobs_count; i++)
+        done += db->jobs[i].outcomes > 0 && db->jobs[i].state == JOB_DONE;
+    return done;
+}
+
 static void take_figures(const struct fleet *fleet, struct fleet_figures *out)
 {
     int64_t rpm = fleet->requests.per_minute, took_ms = fleet->world.now_ms - fleet->from_ms;
@@ -536,7 +551,7 @@ static void take_figures(const struct fleet *fleet, struct fleet_figures *out)
         .fairness = fleet->worst_fairness,
         .accepted = fleet->accepted,
         .refused = fleet->refused,
-        .done = fleet->done,
+        .done = count_done(&fleet->db),
         .jobs = fleet->jobs,
         .asks_a_call = fleet->accepted > 0 ? (double)fleet->asks / (double)fleet->accepted : 0,
         .over_minute = most_in_a_minute(fleet) - rpm - rpm * BURST_MS / 60000,
