@@ -12,7 +12,7 @@ static void lanes_init(struct gate *gate, const struct config_model *model, int6
     size_t count = model->provider->keys.len;
     gate->lanes = own_array(count, sizeof(struct lane));
     for (size_t i = 0; i < count; i++)
-        lane_init(&gate->lanes[i], model, i, ceiling);
+        quota_lane_init(&gate->lanes[i], model, i, ceiling);
 }
 
 void gate_init(struct engine *engine)

@@ -14,7 +14,6 @@
 #define LEAST_MS    20   // between two asks of a lane that got nothing
 #define NEWS_MS     500  // what is to be told waits so long at most
 #define KEEP_MS     2000 // a lane in use asks at least so often
-#define CLOSED_MS   250  // a closed key is asked after so often at most
 #define AHEAD_MS    500  // of the forecast: calls that will be wanted before the next ask
 #define FORECAST_MS 10000
 #define BACKLOG_MS  10000 // jobs that wait are expected to be called within
@@ -37,8 +36,8 @@ static int64_t limit_of(int64_t of_key, int64_t of_model)
     return of_key > 0 ? of_key : of_model;
 }
 
-void lane_init(struct lane *lane, const struct config_model *model, size_t key,
-               int64_t in_flight_ceiling)
+void quota_lane_init(struct lane *lane, const struct config_model *model, size_t key,
+                     int64_t in_flight_ceiling)
 {
     const struct config_key *config = &model->provider->keys.items[key];
     *lane = (struct lane){.model = model, .key = key, .askers = 1};
@@ -428,6 +427,7 @@ static void set_news(struct engine *engine, struct lane *lane, struct quota_ask 
     ask->refusals = lane->refusals;
     ask->probe = lane->probe;
     ask->key_changed = state->changed;
+    lane->told_key = lane->probe != QUOTA_PROBE_NONE || state->changed || state->untold;
     if (state->untold) {
         ask->close_cause = state->key.cause;
         ask->close_ms = state->key.closed_until_ms - now_ms;
@@ -529,7 +529,7 @@ static void take_key_word(struct engine *engine, struct lane *lane, const struct
 {
     struct key_state *state = key_of(engine, lane);
     bool broken = grant->cause == KEY_BROKEN;
-    int64_t until_ms = now_ms + (grant->probe ? 0 : later(grant->closed_ms, CLOSED_MS));
+    int64_t until_ms = now_ms + (grant->probe ? 0 : grant->closed_ms);
     if (!lane->opened) {
         lane->broken = broken;
         lane->broken_until_ms = broken ? until_ms : 0;
@@ -562,8 +562,12 @@ void quota_granted(struct engine *engine, const struct store_event *event)
     struct quota_link *link = &engine->quota;
     CHECK(link->asking && event->u.quota.count == link->count);
     link->asking = false;
-    for (size_t i = 0; i < link->count; i++)
-        take_grant(engine, link->asked[i], &event->u.quota.grants[i]);
+    // The store takes the asks in an order of its own: of one key's lanes, the one that told of the
+    // key has the last word on it.
+    for (int told = 0; told <= 1; told++)
+        for (size_t i = 0; i < link->count; i++)
+            if (link->asked[i]->told_key == (told == 1))
+                take_grant(engine, link->asked[i], &event->u.quota.grants[i]);
 }
 
 // Lanes that nobody uses learn it when they are used again.

@@ -53,6 +53,7 @@ struct lane {
     int64_t asked_ms; // 0: never
     bool urgent;      // at once
     bool opened;      // the breaker opened here
+    bool told_key;    // the ask under way tells of its key
     int32_t refusals;
     enum quota_probe probe;
     int64_t seen_limit[QUOTA_DIMENSIONS], seen_left[QUOTA_DIMENSIONS];
@@ -66,8 +67,8 @@ struct quota_link { // the engine's request under way
     size_t count, room;
 };
 
-void lane_init(struct lane *lane, const struct config_model *model, size_t key,
-               int64_t in_flight_ceiling);
+void quota_lane_init(struct lane *lane, const struct config_model *model, size_t key,
+                     int64_t in_flight_ceiling);
 bool lane_has_slot(const struct lane *lane);
 // Milliseconds until the lane's grants let `need` go; 0: now; INT64_MAX: not before a grant.
 int64_t lane_wait_ms(const struct lane *lane, const int64_t need[QUOTA_DIMENSIONS], int64_t now_ms,
