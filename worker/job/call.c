@@ -57,6 +57,7 @@ void call_restore(struct job *job)
 {
     call_deinit(&job->call);
     buf_init(&job->call.body, 0);
+    job->need_tokens = -1;
     for (size_t i = 0; i < job->saved.attempt_count; i++) {
         const struct saved_attempt *saved = &job->saved.attempts[i];
         if (saved->plan_no == job->plan.no && saved->call_no == (int32_t)job->plan.cursor + 1)
