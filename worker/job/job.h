@@ -107,12 +107,12 @@ struct job_now {
     int64_t now_ms;    // monotonic
     int64_t db_now_ms; // unix ms by the database's clock
     uint64_t random;
-    bool lease_valid;                 // a call may begin
-    bool can_extract;                 // there is an extractor
-    bool can_park;                    // PostgreSQL takes jobs that have to wait
-    int64_t tokens_per_second;        // measured speed of the job's model; 0: unknown
-    const struct fact_words *words;   // NULL: each check of a summary makes its own
-    struct prompt_overhead *overhead; // of the last job planned; NULL: each job counts its own
+    bool lease_valid;                  // a call may begin
+    bool can_extract;                  // there is an extractor
+    bool can_park;                     // PostgreSQL takes jobs that have to wait
+    int64_t tokens_per_second;         // measured speed of the job's model; 0: unknown
+    const struct fact_words *words;    // NULL: each check of a summary makes its own
+    struct prompt_overhead *overhead;  // of the last job planned; NULL: each job counts its own
     const struct calibrate *calibrate; // what the job's model taught; NULL: nothing yet
 };
 
