@@ -12,6 +12,7 @@ create table precis_data.quota_lanes (
   rate bigint[] not null default '{0,0,0,0,0,0}',         -- effective, as of the last ask
   free_at bigint[] not null,
   seen_limit bigint[] not null default '{0,0,0,0}',
+  seen_limit_at bigint[] not null default '{0,0,0,0}',
   most_left bigint[] not null default '{0,0,0,0}',
   most_left_at bigint[] not null default '{0,0,0,0}',
   factor bigint[] not null default '{1000000,1000000,1000000,1000000}',
@@ -130,6 +131,8 @@ declare
   news boolean := false;
   safe boolean := false; -- the commit has to reach the disk
   factor bigint;
+  believed boolean;
+  eased boolean;
   most bigint;
   amount bigint;
   -- a grant
@@ -214,14 +217,22 @@ begin
 
     -- what the provider said, and the rates that follow
     rate := '{0,0,0,0,0,0}';
+    eased := false;
     for d in 1 .. 4 loop
       factor := least(l.factor[d] + greatest(now_us - l.factor_at[d], 0) / 50, one_s);
       if not repeated then
-        if n[33 + d] > 0 and least(n[33 + d], limit_most) <> l.seen_limit[d] then
-          l.seen_limit[d] := least(n[33 + d], limit_most);
-          l.most_left[d] := 0;
+        -- a smaller limit counts at once, a larger one when the smaller was not seen for a while
+        amount := least(n[33 + d], limit_most);
+        believed := not (amount > l.seen_limit[d] and l.seen_limit[d] > 0
+          and now_us - l.seen_limit_at[d] < 5 * one_s);
+        if amount > 0 and believed then
+          if amount <> l.seen_limit[d] then
+            l.most_left[d] := 0;
+          end if;
+          l.seen_limit[d] := amount;
+          l.seen_limit_at[d] := now_us;
         end if;
-        if n[39 + d] >= 0 and (n[33 + d] <= 0 or n[39 + d] <= n[33 + d]) then
+        if n[39 + d] >= 0 and (n[33 + d] <= 0 or believed and n[39 + d] <= n[33 + d]) then
           amount := least(n[39 + d], amount_most);
           most := l.most_left[d] - l.most_left[d]
             * least(greatest((now_us - l.most_left_at[d]) / 1000, 0), 3600000) / 3600000;
@@ -230,7 +241,8 @@ begin
             l.most_left_at[d] := now_us;
             most := amount;
           end if;
-          factor := least(greatest(amount * one_s / greatest(most / 2, 1), 100000), one_s);
+          factor := least(amount * one_s / greatest(most / 2, 1), one_s) + factor;
+          factor := least(greatest(factor / 2, 100000), one_s);
           l.factor[d] := factor;
           l.factor_at[d] := now_us;
         end if;
@@ -245,6 +257,7 @@ begin
         else greatest(amount, l.seen_limit[d]) end;
       if rate[d] > 0 then
         rate[d] := greatest(rate[d] * factor / one_s, 1);
+        eased := eased or factor < one_s;
       end if;
     end loop;
     if not repeated and n[46] > 0 and now_us - l.cut_at >= one_s then
@@ -466,6 +479,9 @@ begin
       end if;
       if longest > 0 then
         given := '{0,0,0,0,0,0}';
+        if eased then -- the rate may be another one soon
+          longest := least(longest, one_s / 2);
+        end if;
         wait_ms := (greatest(longest, 10000) + 999) / 1000;
         if not keeps then
           me.waiting_since := now_us;
@@ -504,7 +520,8 @@ begin
 
     l.rate := rate;
     update precis_data.quota_lanes q set configured = l.configured, rate = l.rate,
-      free_at = l.free_at, seen_limit = l.seen_limit, most_left = l.most_left,
+      free_at = l.free_at, seen_limit = l.seen_limit, seen_limit_at = l.seen_limit_at,
+      most_left = l.most_left,
       most_left_at = l.most_left_at, factor = l.factor, factor_at = l.factor_at,
       cut_at = l.cut_at, burst_until = l.burst_until, burst_percent = l.burst_percent
       where q.id = l.id;

@@ -251,9 +251,9 @@ static void headers_move_the_rate(void **state)
         int64_t limit, left;
         int64_t rate; // of 1,200, after a full bucket of 40 was seen
     } cases[] = {
-        {-1, -1, 1200}, {1200, 40, 1200}, {1200, 20, 1200}, {1200, 10, 600},  {1200, 14, 840},
-        {1200, 0, 120}, {600, 40, 600},   {600, 0, 60},     {5000, 40, 1200}, {1200, 1201, 1200},
-        {0, -7, 1200},  {-1, 10, 600},    {1200, -1, 1200}, {-5, 20, 1200},
+        {-1, -1, 1200}, {1200, 40, 1200}, {1200, 20, 1200}, {1200, 10, 900},  {1200, 14, 1020},
+        {1200, 0, 600}, {600, 40, 600},   {600, 0, 300},    {5000, 40, 1200}, {1200, 1201, 1200},
+        {0, -7, 1200},  {-1, 10, 900},    {1200, -1, 1200}, {-5, 20, 1200},   {5000, 0, 1200},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct bench bench = {.fleet = quota_fleet_new(), .now_us = NOW};
@@ -269,6 +269,23 @@ static void headers_move_the_rate(void **state)
                      cases[i].limit, cases[i].left, rate, cases[i].rate);
         quota_fleet_free(bench.fleet);
     }
+}
+
+// Answers to calls from before a limit was lowered come late, and do not raise it again.
+static void a_late_header_raises_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct quota_ask low = an_ask(1200, 1), high = an_ask(1200, 1);
+    low.seen_limit[QUOTA_REQUESTS] = 600;
+    high.seen_limit[QUOTA_REQUESTS] = 1200;
+    assert_int_equal(ask_as(bench, 1, &high)->rate[QUOTA_REQUESTS], 1200);
+    assert_int_equal(ask_as(bench, 1, &low)->rate[QUOTA_REQUESTS], 600);
+    for (int i = 0; i < 4; i++) {
+        pass(bench, SECOND);
+        assert_int_equal(ask_as(bench, 1, &high)->rate[QUOTA_REQUESTS], 600);
+    }
+    pass(bench, 2 * SECOND);
+    assert_int_equal(ask_as(bench, 1, &high)->rate[QUOTA_REQUESTS], 1200);
 }
 
 static void a_429_without_headers_cuts(void **state)
@@ -599,6 +616,7 @@ int main(void)
         CASE(an_ask_that_comes_twice),
         CASE(a_day_is_never_exceeded),
         CASE(headers_move_the_rate),
+        CASE(a_late_header_raises_nothing),
         CASE(a_429_without_headers_cuts),
         CASE(a_setting_counts_before_the_configuration),
         CASE(a_burst_is_borrowed_once),

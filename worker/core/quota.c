@@ -13,13 +13,14 @@
 // also from one who would need less. So a large call is not passed by small ones for ever.
 #include "core/quota_inner.h"
 
-#define REACH_US    QUOTA_SECOND_US
-#define SAVED_US    QUOTA_SECOND_US
-#define ASKING_US   (2 * QUOTA_SECOND_US)  // who asked within counts as an asker
-#define PLACE_US    (10 * QUOTA_SECOND_US) // a place in the queue is kept so long without an ask
-#define LATE_US     (QUOTA_SECOND_US / 2)
-#define LATE_MS     500
-#define WAIT_MIN_US 10000
+#define REACH_US      QUOTA_SECOND_US
+#define SAVED_US      QUOTA_SECOND_US
+#define ASKING_US     (2 * QUOTA_SECOND_US)  // who asked within counts as an asker
+#define PLACE_US      (10 * QUOTA_SECOND_US) // a place in the queue is kept so long without an ask
+#define LATE_US       (QUOTA_SECOND_US / 2)
+#define LATE_MS       500
+#define WAIT_MIN_US   10000
+#define EASED_WAIT_US 500000
 
 struct part { // of one dimension
     int64_t wanted, least;
@@ -161,6 +162,8 @@ static void wait_in_queue(struct quota_case *c, const struct part parts[QUOTA_DI
         longest_us = parts[d].wait_us;
         c->out->short_of = d;
     }
+    if (c->eased) // the rate may be another one soon
+        longest_us = smaller(longest_us, EASED_WAIT_US);
     longest_us = larger(longest_us, WAIT_MIN_US);
     c->out->wait_ms = (longest_us + 999) / 1000;
     if (!keeps_place(row, c->now_us))

@@ -18,8 +18,8 @@
 //
 // The effective limit is the smaller of the configured one (or what `quota set` says, which counts
 // before it) and the provider's own, times a factor. The factor follows what the provider says is
-// left: left / (half of the most that was left lately), at most 1, at least 0.1. Without such a
-// word a 429 takes 30 % away, once a second. Time gives 2 % a second back.
+// left: left / (half of the most that was left lately), at most 1, at least 0.1, by half of the
+// way. Without such a word a 429 takes 30 % away, once a second. Time gives 2 % a second back.
 //
 // Slots (calls in flight) are shared by wants, max-min fair; who had none for longest comes first.
 // A worker's slots are its own until its next ask or until its lease ends.

@@ -7,6 +7,7 @@
 #define FACTOR_BACK_US 50 // so many microseconds bring one millionth back: 2 % a second
 #define MOST_LEFT_MS   INT64_C(3600000) // what was left most is forgotten in so long
 #define BURST_REST_US  (30 * QUOTA_SECOND_US)
+#define RAISE_US       (5 * QUOTA_SECOND_US)
 #define LIMIT_MOST     INT64_C(1000000000000)
 
 int64_t quota_cost_us(int64_t amount, int64_t per_minute)
@@ -103,15 +104,31 @@ static void see_left(struct quota_bucket *bucket, int64_t left, int64_t now_us)
         bucket->most_left_at_us = now_us;
         most = left;
     }
-    set_factor(bucket, left * QUOTA_WHOLE_PPM / at_least(most / 2, 1), now_us);
+    int64_t told = at_most(left * QUOTA_WHOLE_PPM / at_least(most / 2, 1), QUOTA_WHOLE_PPM);
+    set_factor(bucket, (factor_now(bucket, now_us) + told) / 2,
+               now_us); // answers come out of order
+}
+
+// A smaller limit counts at once. A larger one does when the smaller one was not seen for a while:
+// answers to calls from before come late.
+// True: it is the one that holds.
+static bool see_limit(struct quota_bucket *bucket, int64_t limit, int64_t now_us)
+{
+    limit = at_most(limit, LIMIT_MOST);
+    if (bucket->seen_limit > 0 && limit > bucket->seen_limit &&
+        now_us - bucket->seen_limit_at_us < RAISE_US)
+        return false;
+    if (limit != bucket->seen_limit)
+        bucket->most_left = 0;
+    bucket->seen_limit = limit;
+    bucket->seen_limit_at_us = now_us;
+    return true;
 }
 
 static void see_headers(struct quota_bucket *bucket, int64_t limit, int64_t left, int64_t now_us)
 {
-    if (limit > 0 && at_most(limit, LIMIT_MOST) != bucket->seen_limit) {
-        bucket->seen_limit = at_most(limit, LIMIT_MOST);
-        bucket->most_left = 0;
-    }
+    if (limit > 0 && !see_limit(bucket, limit, now_us))
+        return;
     if (left >= 0 && (limit <= 0 || left <= limit))
         see_left(bucket, at_most(left, QUOTA_MOST), now_us);
 }
@@ -178,9 +195,11 @@ void quota_learn(struct quota_case *c)
     }
     for (enum quota_dimension d = 0; d < QUOTA_DIMENSIONS; d++) {
         c->rate[d] = d < QUOTA_MINUTES ? nominal_rate(c, d) : quota_limit(c->fleet, c->ask, d);
-        if (c->rate[d] > 0 && d < QUOTA_MINUTES)
-            c->rate[d] = at_least(
-                c->rate[d] * factor_now(&lane->buckets[d], c->now_us) / QUOTA_WHOLE_PPM, 1);
+        if (c->rate[d] <= 0 || d >= QUOTA_MINUTES)
+            continue;
+        int64_t factor_ppm = factor_now(&lane->buckets[d], c->now_us);
+        c->eased = c->eased || factor_ppm < QUOTA_WHOLE_PPM;
+        c->rate[d] = at_least(c->rate[d] * factor_ppm / QUOTA_WHOLE_PPM, 1);
     }
     if (!c->repeated)
         settle(c);

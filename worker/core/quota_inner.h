@@ -14,7 +14,8 @@
 
 struct quota_bucket { // of a minute
     int64_t free_at_us;
-    int64_t seen_limit; // the provider's last word; 0: none
+    int64_t seen_limit;       // the provider's last word; 0: none
+    int64_t seen_limit_at_us; // when it was seen last
     int64_t most_left, most_left_at_us;
     int64_t factor_ppm, factor_at_us; // as it was then
 };
@@ -77,6 +78,7 @@ struct quota_case {
     bool repeated; // this ask was answered before
     int64_t now_us;
     int64_t rate[QUOTA_DIMENSIONS];  // effective; 0: none
+    bool eased;                      // one of them is below what is configured, for a while
     int64_t base_us[QUOTA_MINUTES];  // where the next grant begins
     int64_t ahead_us[QUOTA_MINUTES]; // what those wait for who come first
 };
