@@ -161,6 +161,11 @@ static void test_roles(void **state)
     assert_false(pg_script(session, "select * from precis_data.jobs", &error));
     assert_string_equal(error.sqlstate, "42501");
     pg_session_close(session);
+    assert_answer(pg,
+                  "select count(*) filter (where proowner::regrole::text <> 'precis_migrator')"
+                  " || ' of ' || (count(*) > 3)::text from pg_proc"
+                  " where pronamespace = 'precis_data'::regnamespace",
+                  "0 of true");
     assert_true(migrate_roles(pg->dsn, &error)); // again
 }
 
@@ -216,13 +221,14 @@ static const struct {
 
 static void test_views_are_the_contract(void **state)
 {
+    // Others may follow at the end.
     for (size_t i = 0; i < sizeof(contract) / sizeof(contract[0]); i++) {
         char sql[300];
         snprintf(sql, sizeof(sql),
-                 "select string_agg(column_name, ',' order by ordinal_position)"
+                 "select left(string_agg(column_name, ',' order by ordinal_position), %zu)"
                  " from information_schema.columns where table_schema = 'precis'"
                  " and table_name = '%s'",
-                 contract[i].view);
+                 strlen(contract[i].columns), contract[i].view);
         assert_answer(pg_of(state), sql, contract[i].columns);
     }
     // Times are timestamptz and money is numeric, everywhere.

@@ -184,6 +184,12 @@ static const char roles_sql[] =
     "   and c.relowner <> (select oid from pg_roles where rolname = 'precis_migrator') loop"
     "  execute format('alter table %s owner to precis_migrator', n);"
     " end loop;"
+    " for n in select p.oid::regprocedure::text from pg_proc p join pg_namespace s"
+    "   on s.oid = p.pronamespace"
+    "  where s.nspname in ('precis_data', 'precis')"
+    "   and p.proowner <> (select oid from pg_roles where rolname = 'precis_migrator') loop"
+    "  execute format('alter function %s owner to precis_migrator', n);"
+    " end loop;"
     "end $$; commit";
 
 // A member of the migrator acts as it where the schema is the migrator's, or may become so; what

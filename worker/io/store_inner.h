@@ -45,6 +45,7 @@ struct store_kind {
 // In the order in which a flush goes through them.
 enum store_kind_no {
     STORE_KIND_RENEW,
+    STORE_KIND_QUOTA,
     STORE_KIND_BUDGETS,
     STORE_KIND_CLAIM,
     STORE_KIND_INTENT,
@@ -63,7 +64,6 @@ enum store_kind_no {
     STORE_KIND_ANNOUNCED,
     STORE_KIND_SWEEP,
     STORE_KIND_REQUEUED,
-    STORE_KIND_QUOTA,
     STORE_KIND_RELEASE,
     STORE_KINDS,
 };
