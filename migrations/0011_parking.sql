@@ -70,6 +70,8 @@ create table precis_data.pauses (
   primary key (scope, name)
 );
 
+create view precis.pauses as select p.scope, p.name, p.paused_at from precis_data.pauses p;
+
 create function precis_data.pause_covers(scope text, name text, tenant text, batch text,
   job_no bigint) returns boolean language sql stable as $$
   select case scope when 'all' then true

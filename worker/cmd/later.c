@@ -40,8 +40,6 @@ static int refuse(const char *name)
         .run = run_##id,                                                                           \
     }
 
-LATER(pause, "[JOB…]", "Hold jobs, a batch, a tenant, a model or a key back");
-LATER(resume, "[JOB…]", "Let go what was paused");
 LATER(budget, "[show|set …]", "Show or set what batches and tenants may cost");
 LATER(answer, "JOB…", "Answer a run that waits for a person");
 LATER(export, "JOB", "A run as a file");
