@@ -107,7 +107,8 @@ static void end_job(struct engine *engine, struct job *job)
         parking_parked(engine, job);
     if (!job->dropped && !job->parked) {
         log_end(engine, job);
-        const char *outcome = job->spec && job->draft.has_outcome
+        const char *outcome = job->copied ? "done"
+                              : job->spec && job->draft.has_outcome
                                   ? (job->draft.outcome.state == JOB_DONE     ? "done"
                                      : job->draft.outcome.state == JOB_FAILED ? "failed"
                                                                               : "cancelled")
@@ -149,7 +150,7 @@ static void keep_in_order(struct engine *engine, struct job *job)
         list_remove(&job->in_step);
         list_append(&engine->steps[job->step], &job->in_step);
     }
-    size_t bytes = job_bytes(job);
+    size_t bytes = job->step == STEP_TWIN ? 0 : job_bytes(job); // see jobs_in_window
     engine->bytes += bytes - job->counted_bytes;
     job->counted_bytes = bytes;
     if (job->wake_ms == INT64_MAX)
@@ -162,8 +163,8 @@ static void keep_in_order(struct engine *engine, struct job *job)
 static bool is_idle(const struct job *job)
 {
     bool begun = job->plan.cursor > 0 || job->call.last_attempt_no > 0;
-    return job->step == STEP_HELD || job->step == STEP_DOCUMENT || job->step == STEP_EXTRACT ||
-           (job->step == STEP_ADMIT && !begun);
+    return job->step == STEP_HELD || job->step == STEP_TWIN || job->step == STEP_DOCUMENT ||
+           job->step == STEP_EXTRACT || (job->step == STEP_ADMIT && !begun);
 }
 
 void engine_step(struct engine *engine, struct job *job, const struct job_event *event)
@@ -292,7 +293,7 @@ static bool job_event_of(enum store_event_kind kind, enum job_event_kind *out)
         {STORE_INTENDED, JOB_INTENDED}, {STORE_RECORDED, JOB_RECORDED},
         {STORE_FETCHED, JOB_FETCHED},   {STORE_BURIED, JOB_BURIED},
         {STORE_SEALED, JOB_SEALED},     {STORE_KEPT, JOB_KEPT},
-        {STORE_PARKED, JOB_PARKED},
+        {STORE_PARKED, JOB_PARKED},     {STORE_REUSED, JOB_REUSED},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         if (pairs[i].store == kind) {
@@ -310,13 +311,15 @@ static void on_job_answer(struct engine *engine, const struct store_event *event
         [JOB_RECORDED] = "after_record",   [JOB_BURIED] = "after_bury",
         [JOB_LOOKED_UP] = "after_look_up", [JOB_FETCHED] = "after_fetch",
         [JOB_SEALED] = "after_seal",       [JOB_KEPT] = "after_keep",
-        [JOB_PARKED] = "after_park",
+        [JOB_PARKED] = "after_park",       [JOB_REUSED] = "after_reuse",
     };
     if (points[kind])
         engine->edges.at_point(engine->edges.world, points[kind]);
     if (event->kind == STORE_RECORDED)
         engine_announce(engine, event->u.recorded.announcements,
                         event->u.recorded.announcement_count);
+    if (event->kind == STORE_REUSED && event->u.reused.announcement)
+        engine_announce(engine, event->u.reused.announcement, 1);
     if (event->kind == STORE_BURIED && event->u.buried.announcement)
         engine_announce(engine, event->u.buried.announcement, 1);
     struct job *job = slots_get(&engine->jobs, event->owner);
@@ -411,12 +414,15 @@ const char *engine_waiting_reason(const struct engine *engine, const struct job 
     *out_start_ms = 0;
     if (job->step == STEP_HELD)
         return "claimed";
+    if (job->step == STEP_TWIN)
+        return "order"; // its twin goes first
     if (job->step != STEP_ADMIT)
         return documents_reason(engine, job, out_start_ms);
     return gate_reason(engine, job, out_start_ms);
 }
 
-// Reasons are written for jobs that have waited for a second, and only when they change.
+// Reasons are written for jobs that have waited for a second, and only when they change. Not for
+// HELD: the row is its holder's, who knows what it waits for.
 static void scan_waiting(struct engine *engine, enum step step)
 {
     int64_t now_ms = engine_now(engine);
@@ -480,10 +486,10 @@ static void keep_house(struct engine *engine)
     if (!engine->taking && !engine->draining && is_due(&engine->next_take_ms, REQUEUED_MS, now_ms))
         parking_ask(engine);
     if (is_due(&engine->next_scan_ms, SCAN_MS, now_ms)) {
-        static const enum step waiting[] = {STEP_ADMIT, STEP_DOCUMENT, STEP_EXTRACT, STEP_HELD};
+        static const enum step waiting[] = {STEP_ADMIT, STEP_DOCUMENT, STEP_EXTRACT, STEP_TWIN};
         for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
             scan_waiting(engine, waiting[i]);
-            if (waiting[i] != STEP_HELD) // those ask by themselves
+            if (waiting[i] != STEP_TWIN) // those ask by themselves
                 look_for_stops(engine, waiting[i]);
         }
     }
@@ -537,7 +543,8 @@ void engine_drain(struct engine *engine)
     engine->draining = true;
     log_event(engine->options.log, LOG_LEVEL_INFO, "draining",
               LOG_NUMBER("jobs_in_flight", engine->jobs.len));
-    static const enum step steps[] = {STEP_ADMIT, STEP_HELD, STEP_DOCUMENT, STEP_EXTRACT};
+    static const enum step steps[] = {STEP_ADMIT, STEP_HELD, STEP_DOCUMENT, STEP_EXTRACT,
+                                      STEP_TWIN};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         leave_idle_jobs(engine, steps[i]);
     intake_adjust(engine);

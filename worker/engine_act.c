@@ -22,6 +22,7 @@ static void act_claim(struct engine *engine, struct job *job)
         .offset = message->offset,
         .submitted_at_ms = message->timestamp_ms,
         .park = parking_of_new(engine, job) ? &job->place : NULL,
+        .answer_key = twin_key(job, engine->config),
     };
     engine->edges.store_ops->claim(engine->edges.store, &request);
 }
@@ -52,6 +53,8 @@ static void act_intend(struct engine *engine, struct job *job)
         .at_most_picousd = job->call.at_most_picousd,
         .pack = packs_name(job),
         .plan = plan->stored ? NULL : &row,
+        .answer_key = twin_key(job, engine->config),
+        .fresh = twin_is_fresh(job),
     };
     engine->edges.store_ops->intend(engine->edges.store, &request);
 }
@@ -176,6 +179,19 @@ static void act_park(struct engine *engine, struct job *job)
     engine->edges.store_ops->park(engine->edges.store, &request);
 }
 
+static void act_reuse(struct engine *engine, struct job *job)
+{
+    struct reuse_request request = {
+        .owner = job->id,
+        .job_no = job->job_no,
+        .epoch = job->epoch,
+        .answer_key = job->answer_key,
+        .document_uri = job->document.uri,
+        .announce = engine->config->kafka.topic_results != NULL,
+    };
+    engine->edges.store_ops->reuse(engine->edges.store, &request);
+}
+
 static void act_bury(struct engine *engine, struct job *job)
 {
     const struct job_spec *spec = job->spec;
@@ -266,6 +282,9 @@ void engine_act(struct engine *engine, struct job *job, enum action_kind kind)
         break;
     case ACTION_LOOK_UP:
         edges->store_ops->look_up(edges->store, job->id, job->job_no);
+        break;
+    case ACTION_REUSE:
+        act_reuse(engine, job);
         break;
     case ACTION_FETCH:
         act_fetch(engine, job, false);

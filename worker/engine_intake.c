@@ -327,10 +327,18 @@ void intake_take(struct engine *engine, const struct requeued_job *job)
 
 // ------------------------------------------------------------------------------- pausing
 
+// Jobs that wait for a twin are not counted: the twin may be a job that died with its worker and
+// has to be read again, and a window that is full of those who wait for it would never read it.
+// What bounds them is the number of unfinished messages of a partition.
+static size_t jobs_in_window(const struct engine *engine)
+{
+    return engine->jobs.len - engine->steps[STEP_TWIN].len;
+}
+
 static bool window_is_full(const struct engine *engine)
 {
     const struct config_worker *worker = &engine->config->worker;
-    return engine->jobs.len >= (size_t)worker->in_flight ||
+    return jobs_in_window(engine) >= (size_t)worker->in_flight ||
            engine->bytes >= (size_t)worker->memory_bytes / 2;
 }
 
@@ -342,7 +350,7 @@ bool intake_has_room(const struct engine *engine)
 static bool window_has_room(const struct engine *engine)
 {
     const struct config_worker *worker = &engine->config->worker;
-    return engine->jobs.len <= (size_t)worker->in_flight * 3 / 4 &&
+    return jobs_in_window(engine) <= (size_t)worker->in_flight * 3 / 4 &&
            engine->bytes <= (size_t)worker->memory_bytes * 3 / 8;
 }
 

@@ -74,6 +74,13 @@ static void copy_event(struct seen *seen, const struct store_event *event)
         if (seen->count > 0)
             copy_announcement(seen, &event->u.recorded.announcements[0]);
         break;
+    case STORE_REUSED:
+        seen->verdict = (int)event->u.reused.verdict;
+        seen->stop = event->u.reused.stop;
+        seen->count = event->u.reused.announcement != NULL;
+        if (event->u.reused.announcement)
+            copy_announcement(seen, event->u.reused.announcement);
+        break;
     case STORE_FETCHED:
         snprintf(seen->text, sizeof(seen->text), "%s",
                  event->u.fetched.text ? event->u.fetched.text : "(null)");

@@ -82,6 +82,7 @@ void db_deinit(struct db *db)
     free(db->batches);
     free(db->pauses);
     free(db->texts);
+    free(db->answers);
     free(db->jobs);
     free(db->attempts);
     free(db->plans);
@@ -295,6 +296,67 @@ static int by_number(const void *left, const void *right)
     return a->attempt_no < b->attempt_no ? -1 : a->attempt_no > b->attempt_no;
 }
 
+// ------------------------------------------------------------------------------- twins
+
+static struct db_answer *find_answer(const struct db *db, const unsigned char *key)
+{
+    for (size_t i = 0; key && i < db->answers_count; i++)
+        if (memcmp(db->answers[i].key, key, ANSWER_KEY_BYTES) == 0)
+            return &db->answers[i];
+    return NULL;
+}
+
+bool db_has_paid(const struct db *db, int64_t job_no)
+{
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        enum attempt_outcome outcome = db->attempts[i].outcome;
+        if (db->attempts[i].job_no == job_no &&
+            (outcome == ATTEMPT_SENT || outcome == ATTEMPT_OK || outcome == ATTEMPT_IN_DOUBT))
+            return true;
+    }
+    return false;
+}
+
+static bool is_free(const struct db *db, const struct db_answer *answer, int64_t now_ms)
+{
+    const struct db_job *leader = &db->jobs[answer->job_no - 1];
+    if (leader->outcomes > 0)
+        return leader->state != JOB_DONE;
+    return answer->begun_ms < now_ms - 10000 && !db_has_paid(db, leader->job_no);
+}
+
+static bool another_leads(const struct db *db, const unsigned char *key, int64_t job_no)
+{
+    const struct db_answer *answer = find_answer(db, key);
+    return answer && answer->job_no != job_no;
+}
+
+// Asked of every intent: an attempt that is refused leads nothing that was not free, and is free
+// itself soon.
+static void lead(struct db *db, const struct intent_request *request, int64_t now_ms)
+{
+    struct db_answer *answer = find_answer(db, request->answer_key);
+    if (!answer) {
+        answer = ADD(db, answers);
+        memcpy(answer->key, request->answer_key, ANSWER_KEY_BYTES);
+    } else if (answer->job_no != request->job_no && !is_free(db, answer, now_ms)) {
+        return;
+    }
+    answer->job_no = request->job_no;
+    answer->begun_ms = now_ms;
+}
+
+// A higher revision with the content of a lower one. (Jobs are not reopened here.)
+static bool is_anew(const struct db *db, const struct db_job *job)
+{
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].revision < job->revision &&
+            same_name(&db->jobs[i], job->tenant, job->batch, job->id) &&
+            memcmp(db->jobs[i].content_hash, job->content_hash, 32) == 0)
+            return true;
+    return false;
+}
+
 static void reply_saved(const struct db *db, const struct db_job *job, struct claim_reply *out)
 {
     out->plans = own_array(db->plans_count, sizeof(*out->plans));
@@ -393,6 +455,8 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
     if (out->verdict != CLAIM_MINE)
         return;
     memcpy(out->document_sha256, job->document_sha256, sizeof(out->document_sha256));
+    out->twin = job->twin || another_leads(db, claim->answer_key, job->job_no);
+    out->anew = is_anew(db, job);
     reply_saved(db, job, out);
 }
 
@@ -519,6 +583,11 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
 {
     struct db_job *job = &db->jobs[request->job_no - 1];
     *out_stop = STOP_NONE;
+    if (request->answer_key && !db->switches.no_single_flight) {
+        lead(db, request, now_ms);
+        if (job->worker == worker && job->epoch == request->epoch)
+            job->twin = !request->fresh && another_leads(db, request->answer_key, request->job_no);
+    }
     struct db_attempt *attempt =
         find_attempt(db, request->job_no, request->plan_no, request->call_no, request->attempt_no);
     bool mine = job->worker == worker && job->epoch == request->epoch && job->outcomes == 0;
@@ -533,6 +602,8 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
         *out_stop = job->stop;
         return INTENT_STOPPED;
     }
+    if (job->twin)
+        return INTENT_TWIN;
     insert_plan(db, request);
     if (attempt && !db->switches.no_fence)
         return INTENT_FENCED;
@@ -669,6 +740,42 @@ enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
         return RECORD_FENCED;
     store_outcome(db, job, worker, now_ms, request, out_letters, out_count);
     return RECORD_DONE;
+}
+
+enum reuse_verdict db_reuse(struct db *db, int64_t worker, int64_t now_ms,
+                            const struct reuse_request *request, enum job_stop *out_stop,
+                            int64_t *out_letter)
+{
+    struct db_job *job = &db->jobs[request->job_no - 1];
+    const struct db_answer *answer = find_answer(db, request->answer_key);
+    int64_t letters[2] = {0};
+    size_t count = 0;
+    *out_stop = STOP_NONE;
+    *out_letter = 0;
+    if (job->outcomes > 0) {
+        if (job->outcome_worker != worker || job->outcome_epoch != request->epoch)
+            return REUSE_FENCED;
+        list_unannounced(db, job, letters, &count);
+        *out_letter = letters[0];
+        return REUSE_COPIED;
+    }
+    if ((job->worker != worker || job->epoch != request->epoch) && !db->switches.no_fence)
+        return REUSE_FENCED;
+    if (job->stop != STOP_NONE) {
+        *out_stop = job->stop;
+        return REUSE_STOPPED;
+    }
+    if (!answer || answer->job_no == job->job_no || is_free(db, answer, now_ms))
+        return REUSE_FREE;
+    if (db->jobs[answer->job_no - 1].outcomes == 0)
+        return REUSE_WAIT;
+    const struct outcome_row outcome = {.state = JOB_DONE, .announce = request->announce};
+    const struct record_request record = {
+        .job_no = request->job_no, .epoch = request->epoch, .outcome = &outcome};
+    store_outcome(db, job, worker, now_ms, &record, letters, &count);
+    job->copied_from = answer->job_no;
+    *out_letter = letters[0];
+    return REUSE_COPIED;
 }
 
 // ------------------------------------------------------------------------------- the rest

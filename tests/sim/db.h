@@ -9,10 +9,11 @@
 
 // Protections that a test may switch off, to see that their absence is found.
 struct db_switches {
-    bool no_fence;       // epochs are not looked at
-    bool no_write_ahead; // intents leave no row
-    bool no_idempotence; // an outcome is stored although one is there
-    bool no_wall;        // budgets refuse nothing
+    bool no_fence;         // epochs are not looked at
+    bool no_write_ahead;   // intents leave no row
+    bool no_idempotence;   // an outcome is stored although one is there
+    bool no_wall;          // budgets refuse nothing
+    bool no_single_flight; // intents do not ask who leads
 };
 
 struct db_job {
@@ -29,6 +30,7 @@ struct db_job {
     int64_t serial;
     int32_t epoch, crashes;
     enum job_stop stop;
+    bool twin;
     // its row among the requeued ones
     bool requeued, ready, fails, was_parked;
     int64_t requeued_by, requeued_serial;
@@ -42,6 +44,7 @@ struct db_job {
     enum job_state state;
     int32_t outcome_epoch;
     int64_t outcome_worker;
+    int64_t copied_from; // 0: its own answer
 };
 
 struct db_attempt {
@@ -88,6 +91,12 @@ struct db_letter { // a dead letter, an outbox row or a message for later
     int64_t offset;
     bool announced;
     int64_t at_ms;
+};
+
+struct db_answer {
+    unsigned char key[ANSWER_KEY_BYTES];
+    int64_t job_no; // who leads
+    int64_t begun_ms;
 };
 
 struct db_worker {
@@ -152,6 +161,7 @@ struct db {
     DB_LIST(db_listener, listeners);
     struct quota_fleet *quota;
     DB_LIST(budget, budgets); // the names are the database's
+    DB_LIST(db_answer, answers);
 };
 
 #define DB_LEASE_MS 15000
@@ -184,8 +194,9 @@ struct db_claim {
     int64_t offset;
     int priority;
     int64_t deadline_ms;
-    bool is_read;                  // from Kafka
-    const struct park_place *park; // NULL: it is to run now
+    bool is_read;                    // from Kafka
+    const struct park_place *park;   // NULL: it is to run now
+    const unsigned char *answer_key; // NULL: none
 };
 
 // The reply's arrays are the caller's.
@@ -205,6 +216,10 @@ int64_t db_budget_used(const struct db *db, const struct budget *budget, int64_t
 enum record_verdict db_record(struct db *db, int64_t worker, int64_t now_ms,
                               const struct record_request *request, int64_t *out_letters,
                               size_t *out_count);
+// Announcement: the id of the letter that has to be announced; 0: none.
+enum reuse_verdict db_reuse(struct db *db, int64_t worker, int64_t now_ms,
+                            const struct reuse_request *request, enum job_stop *out_stop,
+                            int64_t *out_letter);
 // Of a job without an outcome.
 enum job_stop db_stop(const struct db *db, int64_t job_no);
 enum lookup_verdict db_look_up(const struct db *db, int64_t worker, int64_t now_ms, int64_t job_no);
@@ -252,6 +267,8 @@ void db_unlisten(struct db *db, const void *context);
 // pg_notify: all who listen, but for `from`.
 void db_notify(struct db *db, const void *from, const char *what);
 
+// Whether it has an attempt that is sent, ok or in doubt.
+bool db_has_paid(const struct db *db, int64_t job_no);
 struct db_job *db_find_job(const struct db *db, const char *tenant, const char *batch,
                            const char *id, int64_t revision);
 struct db_letter *db_find_letter(const struct db *db, int64_t id);

@@ -57,6 +57,8 @@ struct claimed {
     int64_t real_no, model_no;
     int32_t epoch;
     int worker;
+    bool has_key;
+    unsigned char key[ANSWER_KEY_BYTES];
 };
 
 struct test {
@@ -95,7 +97,8 @@ static void describe_claim(const struct claim_reply *reply, struct answer *out)
     out->plans = reply->plan_count;
     out->parts = reply->part_count;
     out->attempts = reply->attempt_count;
-    size_t len = (size_t)snprintf(out->detail, sizeof(out->detail), "%s ", reply->document_sha256);
+    size_t len = (size_t)snprintf(out->detail, sizeof(out->detail), "%s %d%d ",
+                                  reply->document_sha256, reply->twin, reply->anew);
     for (size_t i = 0; i < reply->attempt_count && len < sizeof(out->detail) - 40; i++)
         len += (size_t)snprintf(out->detail + len, sizeof(out->detail) - len, "%d.%d.%d=%s ",
                                 reply->attempts[i].plan_no, reply->attempts[i].call_no,
@@ -155,6 +158,10 @@ static void on_event(void *context, const struct store_event *event)
         worker->taken_count = event->u.requeued.job_count;
         for (size_t i = 0; i < worker->taken_count; i++)
             worker->taken[i] = event->u.requeued.jobs[i].job_no;
+    } else if (event->kind == STORE_REUSED) {
+        answer->verdict = (int)event->u.reused.verdict;
+        answer->stop = (int)event->u.reused.stop;
+        answer->letters = event->u.reused.announcement != NULL;
     } else if (event->kind == STORE_LOOKED_UP) {
         answer->verdict = (int)event->u.looked_up.verdict;
         answer->stop = (int)event->u.looked_up.stop;
@@ -329,6 +336,9 @@ static void op_claim(struct test *test)
         spec.document_sha256[0] = '\0';
     }
     spec.content_hash[0] = (unsigned char)content;
+    bool has_key = form <= 2 && range(test, 0, 5) > 0;
+    unsigned char key[ANSWER_KEY_BYTES] = {(unsigned char)content};
+    memcpy(key + 1, &test->seed, sizeof(test->seed));
     spec.spec_json = own_strdup("{}");
     int64_t serial = ++test->serial;
     int64_t offset = range(test, 0, 50);
@@ -341,7 +351,8 @@ static void op_claim(struct test *test)
                                         .topic = is_read ? test->tenant : NULL,
                                         .offset = offset,
                                         .submitted_at_ms = 1,
-                                        .park = park};
+                                        .park = park,
+                                        .answer_key = has_key ? key : NULL};
         worker->answered = false;
         store_ops_pg()->claim(worker->store, &request);
         await(test, &worker->answered);
@@ -361,7 +372,8 @@ static void op_claim(struct test *test)
                                  .priority = spec.priority,
                                  .deadline_ms = spec.deadline_ms,
                                  .is_read = is_read,
-                                 .park = is_read ? park : NULL};
+                                 .park = is_read ? park : NULL,
+                                 .answer_key = request.answer_key};
         struct claim_reply reply;
         db_claim(&test->db, worker->model_id, NOW_MS, &claim, &reply);
         model = (struct answer){0};
@@ -372,9 +384,15 @@ static void op_claim(struct test *test)
     job_spec_deinit(&spec);
     if (model.job_no)
         pair_numbers(test, worker->answer.job_no, model.job_no);
-    if (model.verdict == CLAIM_MINE && test->held_count < 64)
-        test->held[test->held_count++] =
-            (struct claimed){worker->answer.job_no, model.job_no, (int32_t)model.epoch, index};
+    if (model.verdict != CLAIM_MINE || test->held_count >= 64)
+        return;
+    struct claimed *held = &test->held[test->held_count++];
+    *held = (struct claimed){.real_no = worker->answer.job_no,
+                             .model_no = model.job_no,
+                             .epoch = (int32_t)model.epoch,
+                             .worker = index,
+                             .has_key = has_key};
+    memcpy(held->key, key, sizeof(key));
 }
 
 static const struct claimed *some_claim(struct test *test)
@@ -403,7 +421,9 @@ static void op_intend(struct test *test)
                                      .price_version = "v",
                                      .at_most_picousd = 100 * range(test, 1, 3),
                                      .pack = range(test, 0, 2) ? NULL : "a/b/c/0/1/1/1",
-                                     .plan = &plan};
+                                     .plan = &plan,
+                                     .answer_key = held->has_key ? held->key : NULL,
+                                     .fresh = range(test, 0, 9) == 0};
     int times = range(test, 0, 3) == 0 ? 2 : 1;
     for (int i = 0; i < times; i++) {
         request.job_no = held->real_no;
@@ -630,6 +650,46 @@ static void op_fetch(struct test *test)
     compare(test, "fetch", &worker->answer, &model);
 }
 
+static void op_reuse(struct test *test)
+{
+    const struct claimed *held = some_claim(test);
+    if (!held || !held->has_key)
+        return;
+    struct real_worker *worker = &test->workers[held->worker];
+    struct reuse_request request = {.owner = {1, 1},
+                                    .epoch = held->epoch,
+                                    .answer_key = held->key,
+                                    .announce = range(test, 0, 3) > 0};
+    int times = range(test, 0, 3) == 0 ? 2 : 1;
+    for (int i = 0; i < times; i++) {
+        request.job_no = held->real_no;
+        worker->answered = false;
+        store_ops_pg()->reuse(worker->store, &request);
+        await(test, &worker->answered);
+        struct answer model = {0};
+        enum job_stop stop;
+        int64_t letter;
+        request.job_no = held->model_no;
+        model.verdict =
+            (int)db_reuse(&test->db, worker->model_id, NOW_MS, &request, &stop, &letter);
+        model.stop = (int)stop;
+        model.letters = letter != 0;
+        compare(test, "reuse", &worker->answer, &model);
+    }
+}
+
+// Who leads an answer has stood still for long.
+static void op_answers_age(struct test *test)
+{
+    struct pg_error error;
+    if (!pg_query(test->sql,
+                  "update precis_data.answers set begun_at = clock_timestamp() - interval '1 h'",
+                  NULL, 0, NULL, &error))
+        fail_msg("%s", error.text);
+    for (size_t i = 0; i < test->db.answers_count; i++)
+        test->db.answers[i].begun_ms = LONG_AGO_MS;
+}
+
 static void op_look_up(struct test *test)
 {
     const struct claimed *held = some_claim(test);
@@ -843,7 +903,25 @@ static void compare_tables(struct test *test)
                  " and coalesce(document_sha256, '') = '%s'",
                  real_no, job->document_sha256);
         assert_int_equal(ask_number(test, sql), 1);
+        snprintf(sql, sizeof(sql),
+                 "select count(*) from precis_data.summaries where job_no = %" PRId64
+                 " and cached_from is not null",
+                 real_no);
+        assert_int_equal(ask_number(test, sql), job->copied_from != 0);
     }
+}
+
+// The counts of a batch add up after every step.
+static void compare_counts(struct test *test)
+{
+    char sql[400];
+    snprintf(sql, sizeof(sql),
+             "select count(*) from precis.batches where tenant = '%s' and total <> queued + waiting"
+             " + running + done + failed + cancelled",
+             test->tenant);
+    if (ask_number(test, sql) != 0)
+        fail_msg("seed %" PRIu64 " step %d: the counts of the batch do not add up", test->seed,
+                 test->step);
 }
 
 static void begin_sequence(struct test *test, uint64_t seed)
@@ -867,15 +945,20 @@ static void begin_sequence(struct test *test, uint64_t seed)
 static void run_sequence(struct test *test, uint64_t seed)
 {
     static void (*const ops[])(struct test *) = {
-        op_claim,       op_claim,  op_claim,  op_claim,   op_intend,    op_intend, op_intend,
-        op_record,      op_record, op_record, op_record,  op_look_up,   op_renew,  op_lease_ends,
-        op_time_passes, op_cancel, op_bury,   op_suspect, op_partition, op_keep,   op_keep,
-        op_fetch,       op_fetch,  op_fetch,  op_budget,  op_budget,    op_park,   op_park,
-        op_take,        op_take,   op_take,   op_seal,    op_pause,
+        op_claim,       op_claim,      op_claim,       op_claim,  op_intend, op_intend,
+        op_intend,      op_record,     op_record,      op_record, op_record, op_look_up,
+        op_renew,       op_lease_ends, op_time_passes, op_cancel, op_bury,   op_suspect,
+        op_partition,   op_keep,       op_keep,        op_fetch,  op_fetch,  op_fetch,
+        op_budget,      op_budget,     op_park,        op_park,   op_take,   op_take,
+        op_take,        op_seal,       op_pause,       op_reuse,  op_reuse,  op_reuse,
+        op_answers_age,
     };
     begin_sequence(test, seed);
-    for (test->step = 1; test->step <= OPS; test->step++)
+    for (test->step = 1; test->step <= OPS; test->step++) {
         ops[range(test, 0, (int64_t)(sizeof(ops) / sizeof(ops[0])) - 1)](test);
+        if (range(test, 0, 7) == 0)
+            compare_counts(test);
+    }
     compare_tables(test);
     compare_budgets(test);
     run_sql(test, "delete from precis_data.requeued");

@@ -166,6 +166,36 @@ void promise_budgets(struct schedule *schedule)
         }
 }
 
+// It pays for its answer whatever others have: it says so, or has a lower revision's content.
+static bool is_fresh(const struct db *db, const struct db_job *job)
+{
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].revision < job->revision && strcmp(db->jobs[i].id, job->id) == 0 &&
+            memcmp(db->jobs[i].content_hash, job->content_hash, 32) == 0)
+            return true;
+    return strstr(job->spec_json, "\"fresh\":true") != NULL;
+}
+
+// Promise 3: no answer is bought that another job has, or has begun to pay for.
+static void check_twins(struct schedule *schedule, const struct db_job *job, const char *request_id)
+{
+    const struct db *db = &schedule->db;
+    if (is_fresh(db, job))
+        return;
+    for (size_t i = 0; i < db->jobs_count; i++) {
+        const struct db_job *other = &db->jobs[i];
+        if (other == job || memcmp(other->content_hash, job->content_hash, 32) != 0 ||
+            strcmp(other->document_sha256, job->document_sha256) != 0 || // a file that has changed
+            (is_fresh(db, other) && other->copied_from == 0))
+            continue;
+        if (other->outcomes > 0 && other->state == JOB_DONE)
+            promise_broken(schedule, "request %s is paid, and %s has the answer", request_id,
+                           other->id);
+        else if (other->outcomes == 0 && db_has_paid(db, other->job_no))
+            promise_broken(schedule, "request %s is paid while %s is at it", request_id, other->id);
+    }
+}
+
 // Promise 3: a request leaves only after its row, with the key that the row names, and never for a
 // job that is done.
 void promise_on_request(void *context, const char *request_id, const char *key)
@@ -191,6 +221,8 @@ void promise_on_request(void *context, const char *request_id, const char *key)
     else if (strcmp(row->key_name, key) != 0)
         promise_broken(schedule, "request %s went with key %s, its row says %s", request_id, key,
                        row->key_name);
+    else
+        check_twins(schedule, job, request_id);
     promise_budgets(schedule);
 }
 

@@ -148,9 +148,9 @@ static void make_requests_scarce(struct schedule *schedule)
 
 // ------------------------------------------------------------------------------- messages
 
-static void add_text(struct schedule *schedule, struct buf *value, int content)
+static void add_text(struct buf *value, int content)
 {
-    int lines = world_chance(&schedule->world, 80) ? 160 : 3;
+    int lines = content % 12 == 11 ? 160 : 3;
     for (int i = 0; i < lines; i++)
         buf_printf(value,
                    "Clause %d of %d. Party one serves party two, which pays one hundred; it ends "
@@ -225,13 +225,15 @@ static void send_job(struct schedule *schedule, const struct sent_job *sent)
     buf_printf(&value,
                "{\"v\":1,\"id\":\"%s\",\"revision\":%d,\"kind\":\"summarize\",\"priority\":%d,",
                sent->id, (int)sent->revision, (int)world_range(&schedule->world, 0, 9));
+    if (sent->fresh)
+        buf_add_str(&value, "\"fresh\":true,");
     add_times(schedule, &value);
     buf_printf(&value, "\"document\":{\"name\":\"%s/%d\",", sent->id, (int)sent->revision);
     if (sent->foreign) {
         add_document(schedule, &value, sent);
     } else {
         buf_add_str(&value, "\"text\":\"");
-        add_text(schedule, &value, sent->content);
+        add_text(&value, sent->content);
     }
     buf_add_str(&value, "\"}}");
     send_message(schedule, sent, buf_str(&value));
@@ -260,6 +262,22 @@ static void send_again(struct schedule *schedule)
     send_job(schedule, &sent);
 }
 
+// Another job with the document of an earlier one.
+static bool send_twin(struct schedule *schedule, int number)
+{
+    const struct sent_job *earlier =
+        &schedule->sent[world_range(&schedule->world, 0, (int64_t)schedule->sent_count - 1)];
+    struct sent_job sent = *earlier;
+    if (!sent.is_job || strncmp(sent.id, "odd-", 4) == 0)
+        return false;
+    sent.partition = (int)world_range(&schedule->world, 0, SIM_PARTITIONS - 1);
+    sent.revision = 0;
+    sent.fresh = world_chance(&schedule->world, 150);
+    snprintf(sent.id, sizeof(sent.id), "%s-%d", sent.unreadable ? "bad" : "job", number);
+    send_job(schedule, &sent);
+    return true;
+}
+
 static void send_odd(struct schedule *schedule, int number)
 {
     static const char *const values[] = {NULL, "{", "{\"v\":1,\"kind\":\"summarize\",\"id\":\"x\"}",
@@ -279,6 +297,9 @@ static void send_one(void *context, void *data)
         send_again(schedule);
         return;
     }
+    if (schedule->sent_count > 3 && world_chance(&schedule->world, 300) &&
+        send_twin(schedule, number))
+        return;
     if (world_chance(&schedule->world, 60)) {
         send_odd(schedule, number);
         return;
@@ -318,7 +339,7 @@ static void crash(void *context, void *data)
         "parse",       "after_claim",   "after_intent",   "before_send",         "first_byte",
         "last_byte",   "before_record", "after_record",   "before_store_offset", "after_delivery",
         "after_fetch", "after_bury",    "before_extract", "after_extract",       "after_keep",
-        "before_park", "after_park",
+        "before_park", "after_park",    "after_reuse",
     };
     if (world_chance(&schedule->world, 600)) {
         size_t count = sizeof(points) / sizeof(points[0]);

@@ -18,6 +18,7 @@ struct sent_job {
     int content;     // jobs of one id and another content conflict
     bool foreign;    // an extractor has to read the document
     bool unreadable; // and cannot
+    bool fresh;      // no answer of a twin
 };
 
 struct schedule {

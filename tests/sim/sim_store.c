@@ -16,6 +16,7 @@ enum op_kind {
     OP_RECORD,
     OP_PARK,
     OP_LOOK_UP,
+    OP_REUSE,
     OP_BURY,
     OP_ANNOUNCED,
     OP_FETCH,
@@ -44,7 +45,8 @@ struct op {
     char *texts[OP_TEXTS];
     size_t text_count;
     struct db_claim claim;
-    unsigned char hash[32];
+    unsigned char hash[32], answer_key[ANSWER_KEY_BYTES];
+    struct reuse_request reuse;
     struct intent_request intent;
     struct plan_row plan;
     struct record_request record;
@@ -147,6 +149,20 @@ static void answer_record(struct sim_store *store, const struct op *op)
         announcement_of(db_find_letter(store->db, letters[i]), &announcements[i]);
     event.u.recorded.announcements = announcements;
     event.u.recorded.announcement_count = count;
+    emit(store, &event);
+}
+
+static void answer_reuse(struct sim_store *store, const struct op *op)
+{
+    struct store_event event = {.kind = STORE_REUSED, .owner = op->owner};
+    struct announcement announcement;
+    int64_t letter;
+    event.u.reused.verdict = db_reuse(store->db, store->worker, store->world->now_ms, &op->reuse,
+                                      &event.u.reused.stop, &letter);
+    if (letter) {
+        announcement_of(db_find_letter(store->db, letter), &announcement);
+        event.u.reused.announcement = &announcement;
+    }
     emit(store, &event);
 }
 
@@ -281,6 +297,9 @@ static void apply(struct sim_store *store, const struct op *op)
         break;
     case OP_PARK:
         answer_park(store, op);
+        break;
+    case OP_REUSE:
+        answer_reuse(store, op);
         break;
     case OP_LOOK_UP:
         event.kind = STORE_LOOKED_UP;
@@ -528,6 +547,14 @@ static struct park_place keep_place(struct op *op, const struct park_place *plac
     return copy;
 }
 
+static const unsigned char *keep_key(struct op *op, const unsigned char *key)
+{
+    if (!key)
+        return NULL;
+    memcpy(op->answer_key, key, ANSWER_KEY_BYTES);
+    return op->answer_key;
+}
+
 static void ask_claim(void *store, const struct claim_request *request)
 {
     const struct job_spec *spec = request->spec;
@@ -551,6 +578,7 @@ static void ask_claim(void *store, const struct claim_request *request)
         .priority = spec->priority,
         .deadline_ms = spec->deadline_ms,
         .is_read = request->topic != NULL,
+        .answer_key = keep_key(op, request->answer_key),
     };
     if (request->park && request->topic) {
         op->place = keep_place(op, request->park);
@@ -570,6 +598,7 @@ static void ask_intend(void *store, const struct intent_request *request)
     struct op *op = add(store, OP_INTEND, request->owner);
     op->intent = *request;
     op->intent.pack = keep(op, request->pack);
+    op->intent.answer_key = keep_key(op, request->answer_key);
     if (!request->plan)
         return;
     op->plan = *request->plan;
@@ -610,6 +639,14 @@ static void ask_record(void *store, const struct record_request *request)
 static void ask_look_up(void *store, struct slot_id owner, int64_t job_no)
 {
     add(store, OP_LOOK_UP, owner)->number = job_no;
+}
+
+static void ask_reuse(void *store, const struct reuse_request *request)
+{
+    struct op *op = add(store, OP_REUSE, request->owner);
+    op->reuse = *request;
+    op->reuse.answer_key = keep_key(op, request->answer_key);
+    op->reuse.document_uri = NULL;
 }
 
 static void ask_bury(void *store, const struct bury_request *request)
@@ -756,6 +793,7 @@ const struct store_ops sim_store_ops = {
     .intend = ask_intend,
     .record = ask_record,
     .look_up = ask_look_up,
+    .reuse = ask_reuse,
     .bury = ask_bury,
     .waiting = ask_waiting,
     .announced = ask_announced,

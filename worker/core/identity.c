@@ -222,3 +222,15 @@ void identity_hash(const struct identity_content *content, unsigned char out[32]
     buf_add_char(&text, '}');
     SHA256((const unsigned char *)text.data, text.len, out);
 }
+
+void identity_answer_key(const struct identity_question *question, unsigned char out[32])
+{
+    const char *const texts[] = {question->tenant, question->media_type, question->model,
+                                 question->prompt_version};
+    struct buf all OWN_BUF;
+    buf_init(&all, 0);
+    buf_add(&all, (const char *)question->content, 32);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        buf_add(&all, texts[i], strlen(texts[i]) + 1);
+    SHA256((const unsigned char *)all.data, all.len, out);
+}

@@ -93,10 +93,15 @@ struct claim_request {
     const char *topic; // NULL for a job that was taken from the requeued ones
     int32_t partition;
     int64_t offset;
-    int64_t submitted_at_ms;       // unix ms
-    const struct park_place *park; // NULL: it is to run now. Else it is parked with its claim,
-                                   // where it came from Kafka and nobody holds it
+    int64_t submitted_at_ms;         // unix ms
+    const struct park_place *park;   // NULL: it is to run now. Else it is parked with its claim,
+                                     // where it came from Kafka and nobody holds it
+    const unsigned char *answer_key; // ANSWER_KEY_BYTES; NULL: not known yet
 };
+
+// Of the question that a job asks (core/identity.h): jobs with the same key are twins, of which
+// one is paid and the others copy.
+#define ANSWER_KEY_BYTES 32
 
 enum attempt_outcome {
     ATTEMPT_SENT,
@@ -147,6 +152,9 @@ struct claim_reply {
     size_t attempt_count;
     // Of the bytes that its text was kept of, or that its message named; "" where not known yet.
     char document_sha256[65];
+    bool twin; // another job makes or made its answer, as far as is known now: ask by `reuse`
+    bool anew; // it is to be asked anew, although its answer may be there: a done job that was
+               // reopened, or a higher revision with the content of a lower one
 };
 
 enum lookup_verdict {
@@ -174,7 +182,9 @@ struct intent_request {
     const char *price_version;
     int64_t at_most_picousd; // upper bound of its cost
     const char *pack;        // what all shares of one request are called by; NULL: it is not shared
-    const struct plan_row *plan; // with the first attempt of a plan; else NULL
+    const struct plan_row *plan;     // with the first attempt of a plan; else NULL
+    const unsigned char *answer_key; // ANSWER_KEY_BYTES, with every attempt; NULL: it has no twins
+    bool fresh;                      // goes also where another job makes or made the answer
 };
 
 enum intent_verdict {
@@ -182,6 +192,7 @@ enum intent_verdict {
     INTENT_FENCED,   // another worker took the job over
     INTENT_STOPPED,  // cancelled or superseded: see `stop`
     INTENT_BUDGET,   // at_most does not fit into a budget: see `refusal`. The plan is written
+    INTENT_TWIN,     // another job makes or made the answer: ask by `reuse`
     INTENT_NO_LEASE, // this worker's lease has ended; renew first
     INTENT_REJECTED, // PostgreSQL refuses the data; nothing of it is stored. `sqlstate` says why
 };
@@ -296,6 +307,25 @@ struct pause_row {
     const char *name;  // tenant/batch/id, tenant/batch, tenant, model, key; "" of all
 };
 
+// A twin's question: is the other job's answer there? If so, it becomes this job's outcome, with
+// summary, citations and result message, in the same transaction.
+struct reuse_request {
+    struct slot_id owner;
+    int64_t job_no;
+    int32_t epoch;
+    const unsigned char *answer_key; // ANSWER_KEY_BYTES
+    const char *document_uri;        // of this job's document; NULL: none
+    bool announce;                   // a result message is wanted
+};
+
+enum reuse_verdict {
+    REUSE_WAIT,    // the other job is at it
+    REUSE_COPIED,  // the job is done
+    REUSE_FREE,    // nobody makes the answer: the job may ask for it itself
+    REUSE_STOPPED, // cancelled or superseded: see `stop`
+    REUSE_FENCED,  // another worker took the job over, or it has an outcome
+};
+
 // What is looked for of a document, in this order: its text where it is stored as such and `plain`,
 // the text that `extractor` made of it before, its bytes where `bytes`.
 struct fetch_request {
@@ -365,6 +395,7 @@ enum store_event_kind {
     STORE_INTENDED,
     STORE_RECORDED,
     STORE_PARKED,
+    STORE_REUSED,
     STORE_FETCHED,
     STORE_KEPT,
     STORE_BURIED,
@@ -406,6 +437,11 @@ struct store_event {
         struct {
             enum park_verdict verdict;
         } parked;
+        struct {
+            enum reuse_verdict verdict;
+            enum job_stop stop;
+            const struct announcement *announcement; // NULL: none
+        } reused;
         struct {
             bool found;       // such a document, or a kept text of it
             const char *text; // NULL: there is none of the kinds that were asked for
@@ -464,6 +500,7 @@ struct store_ops {
     void (*intend)(void *store, const struct intent_request *request);
     void (*record)(void *store, const struct record_request *request);
     void (*look_up)(void *store, struct slot_id owner, int64_t job_no);
+    void (*reuse)(void *store, const struct reuse_request *request);
     void (*bury)(void *store, const struct bury_request *request);
     // No answer: written for jobs that wait for more than a second, and with reason NULL to clear.
     void (*waiting)(void *store, int64_t job_no, const char *reason, int64_t earliest_start_ms);

@@ -30,12 +30,17 @@
 //           the stop, if there is one (cancelled before superseded; see intend), the SHA-256 of
 //           the job's document where it is known, and with an epoch over 1 the plans, parts and
 //           attempts. A claim of a message that a take_requeued brought with job_no 0 moves the
-//           message to the requeued jobs.
-// intend    FENCED unless the claim has this worker and epoch and no outcome is there;
+//           message to the requeued jobs. MINE says, too, whether the job is a twin (another leads
+//           its answer key, or its last intent found so), and whether it is to be asked anew (it
+//           was reopened when it was done, or a lower revision has the same content).
+// intend    With an answer key the job leads it from then on, where nobody does, or who does is
+//           free (see reuse), or it did before; whatever the rest says.
+//           FENCED unless the claim has this worker and epoch and no outcome is there;
 //           then GO where this worker and epoch have that attempt as `sent` already (whoever has
 //           no lease by then takes it back); then NO_LEASE unless live; then STOPPED where the
 //           claim is stopped, its batch was cancelled (after the job was reopened, if it was), its
-//           id is cancelled, or a higher revision is there; else the plan is written (the first
+//           id is cancelled, or a higher revision is there; then TWIN where another leads and this
+//           one is not fresh (a twin until its next intent); else the plan is written (the first
 //           stays). Where at_most does not fit beside what is used of a budget that covers the call
 //           (core/budget.h): BUDGET, with the strictest of them. Else the attempt is written: GO.
 //           An attempt number that is taken: FENCED. Within a group, calls fit in the order of
@@ -50,6 +55,12 @@
 //           that are not announced yet; else FENCED.
 // look_up   FINISHED where an outcome is there; FREE where the claim is nobody's, or can be taken
 //           over now as above, or job_no is unknown; else HELD. Without an outcome: with the stop.
+// reuse     FENCED where an outcome is there that is not this worker's and epoch's, or the claim is
+//           not. COPIED where that outcome is there, or whoever leads the key is done: then
+//           summary, citations and outcome are copied (cached_from; no cost), the requeued entry
+//           goes, and the result message is made. STOPPED where the job is. FREE where nobody else
+//           leads, or who does is free: it ended without an answer, or it has no attempt that is
+//           sent, ok or in doubt and its last one is older than 10 s. Else WAIT.
 // bury      DEAD: one for a message; the announcement where it was new. It takes a message that was
 //           kept for later with it. LATER: kept once; no announcement.
 // announced Deletes the result message; marks the dead letter.

@@ -23,6 +23,7 @@ struct claim_item {
     char *sha256; // NULL: none
     bool parks;
     struct park_place place;
+    unsigned char *answer_key; // NULL: none
 };
 
 static void copy_spec(struct claim_item *item, const struct job_spec *spec)
@@ -62,6 +63,8 @@ void store_claim(void *store, const struct claim_request *request)
     item->partition = request->partition;
     item->offset = request->offset;
     item->submitted_at_ms = request->submitted_at_ms;
+    if (request->answer_key)
+        item->answer_key = store_item_bytes(item, request->answer_key, ANSWER_KEY_BYTES);
     copy_spec(item, request->spec);
     item->parks = request->park != NULL && item->topic != NULL;
     if (item->parks)
@@ -160,6 +163,13 @@ static void add_hashes(struct store_args *args, struct store_item **items, size_
     struct pg_array *hash = store_args_array(args);
     for (size_t i = 0; i < count; i++)
         pg_array_add_bytea(hash, claim_of(items[i])->hash, sizeof(claim_of(items[i])->hash));
+}
+
+static void add_answer_keys(struct store_args *args, struct store_item **items, size_t count)
+{
+    struct pg_array *key = store_args_array(args);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_bytea(key, claim_of(items[i])->answer_key, ANSWER_KEY_BYTES);
 }
 
 // Topic, partition, offset: all NULL for a job that was requeued.
@@ -300,8 +310,9 @@ static void run_keyed(struct store *store, struct store_item **items, size_t cou
         for (; args.len > 8; args.len--)
             pg_array_deinit(&args.arrays[args.len - 1]);
     }
-    store_args_run(&args, link, STORE_SQL_claim_read);
     store_args_run(&args, link, STORE_SQL_claim_saved);
+    add_answer_keys(&args, items, count);
+    store_args_run(&args, link, STORE_SQL_claim_read);
     store_args_deinit(&args);
 }
 
@@ -401,7 +412,7 @@ static void take_saved(struct claim_reply *reply, const PGresult *saved)
     }
 }
 
-static enum job_stop stop_of(const char *name)
+enum job_stop store_stop_of(const char *name)
 {
     if (name == NULL)
         return STOP_NONE;
@@ -434,9 +445,11 @@ static void answer(struct store *store, const struct claim_item *item, const PGr
     if (reply.verdict == CLAIM_MINE) {
         reply.epoch = (int32_t)store_int(read, row, 3);
         reply.crashes = (int32_t)store_int(read, row, 4);
-        reply.stop = stop_of(store_text(read, row, 5));
+        reply.stop = store_stop_of(store_text(read, row, 5));
         const char *sha256 = store_text(read, row, 6);
         snprintf(reply.document_sha256, sizeof(reply.document_sha256), "%s", sha256 ? sha256 : "");
+        reply.twin = store_bool(read, row, 7);
+        reply.anew = store_bool(read, row, 8);
         take_saved(&reply, saved);
         store_hold(store, reply.job_no);
     }
@@ -446,13 +459,13 @@ static void answer(struct store *store, const struct claim_item *item, const PGr
     claim_reply_deinit(&reply); // what the engine did not take
 }
 
-// The last two results are claim_read and claim_saved; how many came before varies.
+// The last two results are claim_saved and claim_read; how many came before varies.
 static void claims_done(struct store *store, struct store_item **items, size_t count,
                         const struct store_answer *answers)
 {
     struct store_use uses[500];
-    const PGresult *read = answers->results[answers->count - 2];
-    const PGresult *saved = answers->results[answers->count - 1];
+    const PGresult *saved = answers->results[answers->count - 2];
+    const PGresult *read = answers->results[answers->count - 1];
     CHECK((size_t)PQntuples(read) == count);
     for (size_t i = 0; i < count; i++)
         uses[i] = (struct store_use){claim_of(items[i])->topic, claim_of(items[i])->partition};
@@ -528,7 +541,7 @@ static void look_ups_done(struct store *store, struct store_item **items, size_t
         event.u.looked_up.verdict = verdict[0] == 'f' && verdict[1] == 'i' ? LOOKUP_FINISHED
                                     : verdict[0] == 'f'                    ? LOOKUP_FREE
                                                                            : LOOKUP_HELD;
-        event.u.looked_up.stop = stop_of(store_text(read, row, 2));
+        event.u.looked_up.stop = store_stop_of(store_text(read, row, 2));
         store_emit(store, &event);
     }
 }

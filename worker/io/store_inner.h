@@ -52,6 +52,7 @@ enum store_kind_no {
     STORE_KIND_RECORD,
     STORE_KIND_PARK,
     STORE_KIND_LOOK_UP,
+    STORE_KIND_REUSE,
     STORE_KIND_BURY,
     STORE_KIND_FETCH,
     STORE_KIND_KEEP,
@@ -73,7 +74,7 @@ extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_in
     store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
     store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
     store_kind_waiting, store_kind_announced, store_kind_sweep, store_kind_requeued,
-    store_kind_release, store_kind_budgets, store_kind_quota;
+    store_kind_release, store_kind_budgets, store_kind_quota, store_kind_reuse;
 
 struct store_group {
     struct list queue;
@@ -183,6 +184,9 @@ void store_claim(void *store, const struct claim_request *request);
 void store_intend(void *store, const struct intent_request *request);
 void store_record(void *store, const struct record_request *request);
 void store_look_up(void *store, struct slot_id owner, int64_t job_no);
+// "cancelled", "superseded" or NULL.
+enum job_stop store_stop_of(const char *name);
+void store_reuse(void *store, const struct reuse_request *request);
 void store_bury(void *store, const struct bury_request *request);
 void store_waiting(void *store, int64_t job_no, const char *reason, int64_t earliest_start_ms);
 void store_announced(void *store, enum announcement_kind kind, int64_t id);

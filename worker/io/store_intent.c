@@ -22,6 +22,8 @@ void store_intend(void *store, const struct intent_request *request)
     copy->reasoning_mode = store_item_text(item, request->reasoning_mode);
     copy->price_version = store_item_text(item, request->price_version);
     copy->pack = store_item_text(item, request->pack);
+    if (request->answer_key)
+        copy->answer_key = store_item_bytes(item, request->answer_key, ANSWER_KEY_BYTES);
     if (request->plan) {
         item->plan = *request->plan;
         item->plan.model = store_item_text(item, request->plan->model);
@@ -74,6 +76,38 @@ static void run_plans(struct store *store, struct store_item **items, size_t cou
     if (job_no->len > 0)
         store_args_run(&args, link, STORE_SQL_intent_plans);
     store_args_deinit(&args);
+}
+
+// Who makes the answers. Before the attempts, which are refused to those that another job has.
+static void run_twins(struct store *store, struct store_item **items, size_t count,
+                      struct pg_link *link)
+{
+    struct store_args leads, twins;
+    store_args_init(&leads);
+    store_args_init(&twins);
+    store_args_int(&twins, store->worker_id);
+    struct pg_array *lead_job = store_args_array(&leads), *lead_key = store_args_array(&leads),
+                    *lead_fresh = store_args_array(&leads);
+    struct pg_array *job_no = store_args_array(&twins), *epoch = store_args_array(&twins),
+                    *key = store_args_array(&twins), *fresh = store_args_array(&twins);
+    for (size_t i = 0; i < count; i++) {
+        const struct intent_request *request = intent_of(items[i]);
+        if (!request->answer_key)
+            continue;
+        pg_array_add_int(lead_job, request->job_no);
+        pg_array_add_bytea(lead_key, request->answer_key, ANSWER_KEY_BYTES);
+        pg_array_add_bool(lead_fresh, request->fresh);
+        pg_array_add_int(job_no, request->job_no);
+        pg_array_add_int(epoch, request->epoch);
+        pg_array_add_bytea(key, request->answer_key, ANSWER_KEY_BYTES);
+        pg_array_add_bool(fresh, request->fresh);
+    }
+    if (job_no->len > 0) {
+        store_args_run(&leads, link, STORE_SQL_intent_leads);
+        store_args_run(&twins, link, STORE_SQL_intent_twins);
+    }
+    store_args_deinit(&leads);
+    store_args_deinit(&twins);
 }
 
 // Worker, job, epoch, plan, call, attempt: all of intent_read, the beginning of intent_attempts.
@@ -144,6 +178,7 @@ static void send_intents(struct store *store, struct store_item **items, size_t 
     store_args_int(&args, store->worker_id);
     store_args_run(&args, link, STORE_SQL_worker_lock);
     store_args_deinit(&args);
+    run_twins(store, items, count, link);
     run_plans(store, items, count, link);
     run_attempts(store, items, count, link);
     run_read(store, items, count, link);
@@ -178,9 +213,10 @@ static void intents_done(struct store *store, struct store_item **items, size_t 
         struct store_event event = {.kind = STORE_INTENDED, .owner = intent_of(items[i])->owner};
         event.u.intended.verdict = verdict_of(store_text(read, row, 1));
         const char *stop = store_text(read, row, 2);
-        if (event.u.intended.verdict == INTENT_STOPPED)
-            event.u.intended.stop =
-                strcmp(stop, "cancelled") == 0 ? STOP_CANCELLED : STOP_SUPERSEDED;
+        if (event.u.intended.verdict == INTENT_STOPPED && strcmp(stop, "twin") == 0)
+            event.u.intended.verdict = INTENT_TWIN;
+        else if (event.u.intended.verdict == INTENT_STOPPED)
+            event.u.intended.stop = store_stop_of(stop);
         struct budget_refusal refusal;
         if (event.u.intended.verdict == INTENT_BUDGET) {
             store_budget_refusal(read, row, 3, &refusal);

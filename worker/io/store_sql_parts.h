@@ -24,7 +24,7 @@
         "newer", x) " and newer.revision > " x ".revision)"
 
 // NULL, 'cancelled' or 'superseded', of job j and claim c.
-#define STOP_OF                                                                                    \
+#define CANCEL_OF                                                                                  \
     "case when c.stop is not null then c.stop"                                                     \
     " when exists (select from precis_data.batches b where b.tenant = j.tenant"                    \
     "   and b.name = j.batch and b.cancelled_at > coalesce(c.reopened_at, '-infinity'))"           \
@@ -32,6 +32,21 @@
         "x", "j") ")"                                                                              \
                   "  then 'cancelled'"                                                             \
                   " when " NEWER_THAN("j") " then 'superseded' end"
+
+// Or 'twin': another job makes the answer (as intent_twins found).
+#define STOP_OF "coalesce(" CANCEL_OF ", case when c.twin then 'twin' end)"
+
+// Nobody makes the answer of row a of answers: its job is gone, or ended without one; or it has
+// paid for nothing and stood still for 10 s. (An intent of it moves begun_at in the same
+// transaction, so who sees an old begun_at sees its attempts too.)
+#define ANSWER_FREE(a)                                                                             \
+    "(not exists (select from precis_data.claims k where k.job_no = " a ".job_no)"                 \
+    " or exists (select from precis_data.outcomes e where e.job_no = " a ".job_no"                 \
+    "  and (e.state <> 'done' or not exists (select from precis_data.summaries s"                  \
+    "   where s.job_no = e.job_no)))"                                                              \
+    " or (" a ".begun_at < clock_timestamp() - interval '10 s' and " NO_OUTCOME(                   \
+        a ".job_no") " and not exists (select from precis_data.attempts t where t.job_no = " a     \
+                     ".job_no and t.outcome in ('sent', 'ok', 'in_doubt'))))"
 
 // The lease of the worker of claim c has ended, and `me` may take over: $lease is the lease in ms.
 #define MAY_TAKE_OVER(me, lease)                                                                   \

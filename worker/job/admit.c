@@ -268,6 +268,9 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
         return job_stopped(job, now);
     case INTENT_BUDGET:
         return at_the_wall(job, event->store->u.intended.refusal, now);
+    case INTENT_TWIN:
+        buf_deinit(&job->call.body);
+        return twin_enter(job, context);
     case INTENT_NO_LEASE:
         job->not_before_ms = now->now_ms + 1000;
         return admit_enter(job, now);

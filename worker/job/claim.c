@@ -49,6 +49,9 @@ static enum step_result begin_claimed(struct job *job, const struct step_context
                     job->saved.crashes);
         return job_fail(job, &failure, context->now);
     }
+    bool not_yet = job->spec->not_before_ms > context->now->db_now_ms;
+    if (job->saved.twin && !not_yet && !twin_is_fresh(job) && twin_key(job, context->now->config))
+        return twin_enter(job, context);
     return document_begin(job, context);
 }
 

@@ -7,6 +7,7 @@
 //            │   │                 ▲      ▲                               │ next call, retry,
 //            repair
 //           HELD │                 │      └───────────────────────────────┤
+//           TWIN │                 │ (another job makes its answer)        │
 //            │   DOCUMENT ─ FETCH ─┤                                   FINISH ─ END
 //            │       └── EXTRACT ─ KEEP
 //         (another worker's)          BURY, SEAL: messages that are no jobs
@@ -44,6 +45,8 @@
 #define JOB_PARK_MS 30000
 // How often a held job is looked up.
 #define JOB_HELD_MS 500
+// How often a job asks whether its twin's answer is there.
+#define JOB_TWIN_MS 500
 // How long a stream may stay open after its finish_reason.
 #define JOB_GRACE_MS 2000
 
@@ -71,6 +74,7 @@ enum job_event_kind {
     JOB_UNPACK, // the pack sends nothing
     JOB_HTTP,
     JOB_RECORDED,
+    JOB_REUSED,
     JOB_BURIED,
     JOB_SEALED,
     JOB_PARK, // it is to wait in PostgreSQL
@@ -93,7 +97,8 @@ struct job_share {
 
 struct job_event {
     enum job_event_kind kind;
-    const struct store_event *store;     // of CLAIMED, LOOKED_UP, FETCHED, KEPT, INTENDED, RECORDED
+    // of CLAIMED, LOOKED_UP, FETCHED, KEPT, INTENDED, RECORDED, REUSED
+    const struct store_event *store;
     const struct http_event *http;       // of HTTP
     const struct extract_event *extract; // of EXTRACTED
     const struct job_pack *pack;         // of SEND
@@ -119,6 +124,7 @@ struct job_now {
 enum action_kind {
     ACTION_CLAIM,
     ACTION_LOOK_UP,
+    ACTION_REUSE,
     ACTION_FETCH,       // a stored or kept text, or the size of the bytes
     ACTION_FETCH_BYTES, // the document's bytes
     ACTION_EXTRACT,     // from job->document.bytes, which are the event's, or its URL
@@ -271,6 +277,9 @@ struct job {
     int32_t epoch;
     enum job_stop stop;
     struct claim_reply saved;
+    unsigned char answer_key[ANSWER_KEY_BYTES]; // where has_answer_key
+    bool has_answer_key;
+    bool copied; // its outcome is a twin's
 
     struct document document;
     char *text; // the extracted text; owned unless it is spec->text
@@ -343,6 +352,11 @@ void job_share_answer(struct job *const *members, size_t count, char (*ids)[PROM
                       struct job_share *out);
 // Whether it waits for nothing but room for its document, or a free extractor.
 bool job_wants_document(const struct job *job, int64_t now_ms);
+// The key of the job's question, once its document's hash is known; NULL before, and where its
+// model is unknown.
+const unsigned char *twin_key(struct job *job, const struct config *config);
+// Whether it pays for its answer in any case.
+bool twin_is_fresh(const struct job *job);
 // Whether a text that is stored as such is the document's text (else the bytes of one).
 bool document_is_plain(const struct job *job, const struct config *config);
 // Bytes that the job holds in memory, roughly; while it is extracted, the document's too.

@@ -43,6 +43,9 @@ void document_describe(struct job *job, struct summary_row *row);
 // The page of each quote that was found, where the document has pages.
 void document_number_pages(const struct job *job, struct citation_row *rows, size_t count);
 
+// twin.c: another job makes the answer; moves to TWIN.
+enum step_result twin_enter(struct job *job, const struct step_context *context);
+
 // plan.c
 void plan_deinit(struct plan *plan);
 // Makes plan `no` for the text: parts of at most `part_tokens` (0: as the context allows). Keeps
