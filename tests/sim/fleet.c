@@ -25,6 +25,7 @@ struct fleet;
 
 struct fleet_worker {
     struct fleet *fleet;
+    bool dead;
     int number;
     struct engine *engine;
     struct sim_store *store;
@@ -48,6 +49,9 @@ struct fleet {
     int count;
     struct bucket requests, tokens;
     int64_t surge_percent, surge_ms, surge_from_ms; // -1: none is under way
+    int64_t closed_until_ms;
+    int foreign_per_thousand; // of the limit, that another program takes
+    int64_t tokens_used, meanwhile;
     int64_t jobs, accepted, refused, asks;
     int64_t from_ms; // accepted and refused are counted from here on
     int64_t *minute; // accepted, by second
@@ -74,6 +78,8 @@ static void fill(struct fleet *fleet, struct bucket *bucket)
 // A rise may have more for a while, from the first call that needs it.
 static bool take(struct fleet *fleet, int64_t tokens)
 {
+    if (fleet->world.now_ms < fleet->closed_until_ms)
+        return false;
     fill(fleet, &fleet->requests);
     fill(fleet, &fleet->tokens);
     bool fits = fleet->requests.level >= 1000 && fleet->tokens.level >= tokens * 1000;
@@ -91,6 +97,7 @@ struct exchange {
     struct slot_id owner;
     uint32_t serial;
     int64_t tokens_in, tokens_out;
+    int64_t left_requests, left_tokens;
     bool refused;
 };
 
@@ -100,6 +107,8 @@ static void emit(const struct exchange *exchange, struct http_event *event)
 {
     event->owner = exchange->owner;
     event->serial = exchange->serial;
+    if (exchange->worker->dead)
+        return;
     exchange->worker->depth++;
     engine_on_http(exchange->worker->engine, event);
     exchange->worker->depth--;
@@ -122,8 +131,12 @@ static void emit_head(const struct exchange *exchange)
     emit(exchange, &status);
     emit(exchange, &type);
     emit_header(exchange, "x-ratelimit-limit-requests", fleet->requests.per_minute);
+    emit_header(exchange, "x-ratelimit-limit-tokens", fleet->tokens.per_minute);
+    emit_header(exchange, "x-ratelimit-remaining-requests", exchange->left_requests);
+    emit_header(exchange, "x-ratelimit-remaining-tokens", exchange->left_tokens);
+    int64_t closed_ms = fleet->closed_until_ms - fleet->world.now_ms;
     if (exchange->refused)
-        emit_header(exchange, "retry-after-ms", 1000);
+        emit_header(exchange, "retry-after-ms", closed_ms > 0 ? closed_ms : 100);
 }
 
 static const char answer[] =
@@ -160,6 +173,8 @@ static void answer_call(void *context, void *data)
 static void count_call(struct fleet *fleet, struct exchange *exchange)
 {
     exchange->refused = !take(fleet, exchange->tokens_in + exchange->tokens_out);
+    exchange->left_requests = fleet->requests.level / 1000;
+    exchange->left_tokens = fleet->tokens.level / 1000;
     if (!exchange->refused)
         exchange->worker->accepted++;
     size_t second = (size_t)(fleet->world.now_ms / 1000);
@@ -173,6 +188,7 @@ static void count_call(struct fleet *fleet, struct exchange *exchange)
     if (fleet->world.now_ms >= fleet->from_ms) {
         fleet->accepted += !exchange->refused;
         fleet->refused += exchange->refused;
+        fleet->tokens_used += exchange->refused ? 0 : exchange->tokens_in + exchange->tokens_out;
     }
 }
 
@@ -269,6 +285,8 @@ static void pump(void *context, void *data)
     (void)data;
     struct fleet_worker *worker = context;
     worker->pumping = false;
+    if (worker->dead)
+        return;
     for (int i = 0; i < 5 && worker->begun && !worker->paused && has_message(worker); i++)
         deliver(worker);
     if (worker->begun && !worker->paused && (worker->wants || worker->read < worker->sent))
@@ -318,6 +336,8 @@ struct delivery {
 static void delivered(void *context, void *data)
 {
     struct fleet_worker *worker = context;
+    if (worker->dead)
+        return;
     struct broker_event event = {
         .kind = BROKER_DELIVERED, .token = ((struct delivery *)data)->token, .ok = true};
     worker->depth++;
@@ -352,7 +372,7 @@ static void run(void *context, void *data)
 {
     struct fleet_worker *worker = context;
     int64_t now_ms = worker->fleet->world.now_ms;
-    if (*(const int64_t *)data != worker->run_at_ms)
+    if (worker->dead || *(const int64_t *)data != worker->run_at_ms)
         return;
     worker->run_at_ms = INT64_MAX;
     worker->depth++;
@@ -368,7 +388,7 @@ static void run(void *context, void *data)
 static void after_event(struct fleet_worker *worker)
 {
     int64_t now_ms = worker->fleet->world.now_ms;
-    if (worker->depth > 0 || worker->run_at_ms <= now_ms)
+    if (worker->dead || worker->depth > 0 || worker->run_at_ms <= now_ms)
         return;
     int64_t *at_ms = own_alloc(sizeof(*at_ms));
     *at_ms = worker->run_at_ms = now_ms;
@@ -428,6 +448,15 @@ static void start_worker(struct fleet *fleet, int number)
         .kind = BROKER_OFFERED, .topic = "jobs", .partition = number, .offset = -1};
     engine_on_broker(worker->engine, &up);
     engine_on_broker(worker->engine, &offered);
+}
+
+static void kill_worker(struct fleet_worker *worker)
+{
+    if (worker->dead)
+        return;
+    worker->dead = true;
+    sim_store_kill(worker->store, false);
+    engine_free(worker->engine);
 }
 
 // ------------------------------------------------------------------------------- life
@@ -495,10 +524,8 @@ static struct fleet *fleet_new(uint64_t seed, int workers, int64_t rpm, int64_t 
 
 static void fleet_free(struct fleet *fleet)
 {
-    for (int i = 0; i < fleet->count; i++) {
-        sim_store_kill(fleet->workers[i].store, false);
-        engine_free(fleet->workers[i].engine);
-    }
+    for (int i = 0; i < fleet->count; i++)
+        kill_worker(&fleet->workers[i]);
     world_deinit(&fleet->world);
     db_deinit(&fleet->db);
     config_free(fleet->config);
@@ -522,7 +549,7 @@ static void run_until(struct fleet *fleet, int64_t at_ms)
 static void begin_counting(struct fleet *fleet)
 {
     fleet->from_ms = fleet->world.now_ms;
-    fleet->accepted = fleet->refused = fleet->asks = 0;
+    fleet->accepted = fleet->refused = fleet->asks = fleet->tokens_used = 0;
 }
 
 static int64_t most_in_a_minute(const struct fleet *fleet)
@@ -657,7 +684,99 @@ void fleet_surge(uint64_t seed, int workers, struct fleet_figures *out)
     fleet_free(fleet);
 }
 
+// ------------------------------------------------------------------------------- disturbances
+
+static void take_foreign(void *context, void *data)
+{
+    (void)data;
+    struct fleet *fleet = context;
+    int64_t every_ms = 60000000 / (fleet->requests.per_minute * fleet->foreign_per_thousand);
+    take(fleet, 700);
+    // Between two of them as long as chance says: the sum of two is less even than one.
+    int64_t half_ms = world_range(&fleet->world, 0, every_ms);
+    world_after(&fleet->world, half_ms + world_range(&fleet->world, 0, every_ms), take_foreign,
+                fleet, NULL);
+}
+
+// What is left of the limit while the trouble lasts, and how long it takes until then.
+static double strike(struct fleet *fleet, enum fleet_trouble trouble, int64_t *out_wait_ms)
+{
+    *out_wait_ms = 3000;
+    switch (trouble) {
+    case FLEET_HALVED:
+        fleet->requests.per_minute /= 2;
+        fleet->tokens.per_minute /= 2;
+        return 1;
+    case FLEET_FOREIGN:
+        fleet->foreign_per_thousand = 300;
+        world_after(&fleet->world, 1, take_foreign, fleet, NULL);
+        *out_wait_ms = 5000;
+        return 0.7;
+    case FLEET_CLOSED:
+        fleet->closed_until_ms = fleet->world.now_ms + 30000;
+        *out_wait_ms = 35000;
+        return 1;
+    case FLEET_KILLED:
+        kill_worker(&fleet->workers[0]);
+        *out_wait_ms = 1;
+        return 1;
+    case FLEET_AWAY:
+        for (int i = 0; i < fleet->count; i++)
+            sim_store_away(fleet->workers[i].store, 5000);
+        *out_wait_ms = 10000;
+        return 1;
+    case FLEET_TOKENS:
+    case FLEET_TROUBLES:
+        break;
+    }
+    return 1;
+}
+
+void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
+                     struct fleet_figures *out)
+{
+    int64_t wait_ms, tpm = trouble == FLEET_TOKENS ? 400000 : 4000000;
+    struct fleet *fleet = fleet_new(seed, workers, 1200, tpm);
+    for (int i = 0; i < workers; i++)
+        fleet->workers[i].wants = true;
+    run_until(fleet, 20000);
+    begin_counting(fleet);
+    double left = strike(fleet, trouble, &wait_ms);
+    run_until(fleet, fleet->world.now_ms + wait_ms);
+    int64_t meanwhile = fleet->refused;
+    begin_counting(fleet);
+    run_until(fleet, fleet->world.now_ms + 30000);
+    take_figures(fleet, out);
+    out->used /= left;
+    out->meanwhile = meanwhile;
+    if (trouble == FLEET_TOKENS)
+        out->used = (double)fleet->tokens_used / ((double)tpm / 2);
+    fleet_free(fleet);
+}
+
 // ------------------------------------------------------------------------------- the proof
+
+static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
+{
+    static const struct {
+        const char *name;
+        double used;
+        int64_t refused, meanwhile;
+    } aims[FLEET_TROUBLES] = {
+        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.93, 0, 60},
+        [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60}, [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
+        [FLEET_KILLED] = {"killed", 0.95, 0, 0},    [FLEET_AWAY] = {"away", 0.95, 0, 0},
+    };
+    struct fleet_figures f;
+    fleet_disturbed(seed, 4, trouble, &f);
+    bool good = f.used >= aims[trouble].used && f.refused <= aims[trouble].refused &&
+                f.meanwhile <= aims[trouble].meanwhile;
+    printf("%-7s  4 workers, seed %" PRIu64 ": %.1f %% used, %" PRId64 " of %" PRId64
+           " refused, %" PRId64 " before, %.2f asks a call%s\n",
+           aims[trouble].name, seed, f.used * 100, f.refused, f.refused + f.accepted, f.meanwhile,
+           f.asks_a_call, good ? "" : "  BELOW ITS AIM");
+    return good;
+}
 
 static bool show(const char *name, int workers, uint64_t seed, const struct fleet_figures *f,
                  bool good)
@@ -683,6 +802,8 @@ bool fleet_prove(uint64_t first_seed, int seeds)
                 show("moving", sizes[s], seed, &f,
                      f.used >= 0.97 && f.refused == 0 && f.fairness >= 0.95 && f.over_minute <= 0);
         }
+        for (int t = 0; t < FLEET_TROUBLES; t++)
+            good &= prove_trouble(seed, (enum fleet_trouble)t);
         fleet_surge(seed, 4, &f);
         good &= show("surge", 4, seed, &f, f.done == f.jobs && f.refused <= 1);
     }

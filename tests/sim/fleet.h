@@ -14,6 +14,7 @@ struct fleet_figures {
     int64_t refused;     // by a 429
     int64_t done, jobs;  // that ended well, that were sent
     double asks_a_call;  // round trips to the quota's store
+    int64_t meanwhile;   // refused between the trouble and those 30 s
     int64_t over_minute; // most requests in any minute, less the limit and the provider's bucket
 };
 
@@ -23,6 +24,20 @@ void fleet_moving(uint64_t seed, int workers, int seconds, struct fleet_figures 
 // The surge of the seed: 420 a minute and 20 % more for 3 s; 5,000 jobs that come at 100 a minute,
 // rising to 500 within 30 s, four times.
 void fleet_surge(uint64_t seed, int workers, struct fleet_figures *out);
+
+enum fleet_trouble {
+    FLEET_TOKENS,  // none, but tokens are what is short
+    FLEET_HALVED,  // the provider halves the limit; its headers say so
+    FLEET_FOREIGN, // another program takes 30 % of the key, at random
+    FLEET_CLOSED,  // the key is closed for 30 s by a 429
+    FLEET_KILLED,  // a worker of them dies
+    FLEET_AWAY,    // the database is away for 5 s
+    FLEET_TROUBLES
+};
+// All want more than there is; the trouble comes after 20 s. Figures are of the 30 s that begin
+// when the provider should have been understood: 3 s after it, 5 s after the end of what ends.
+void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
+                     struct fleet_figures *out);
 
 // Runs them over some seeds, prints the figures. False: one is below its aim.
 bool fleet_prove(uint64_t first_seed, int seeds);
