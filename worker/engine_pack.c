@@ -196,7 +196,7 @@ void packs_admit(struct engine *engine, struct job *leader, int64_t *io_input, i
         job = slots_get(&engine->jobs, pack->members[i]);
         if (job && job->pack == pack) {
             *io_input += job->call.reserve_input_tokens;
-            *io_output += job->call.max_output_tokens;
+            *io_output += job->call.reserve_output_tokens;
         }
     }
 }

@@ -155,7 +155,7 @@ void quota_prepared(struct engine *engine, struct job *job)
 {
     struct lane *lane = lane_of(engine, job->slot_model, job->key);
     int64_t need[QUOTA_DIMENSIONS];
-    int64_t input = job->call.reserve_input_tokens, output = job->call.max_output_tokens;
+    int64_t input = job->call.reserve_input_tokens, output = job->call.reserve_output_tokens;
     packs_admit(engine, job, &input, &output); // who goes with it
     set_need(need, input, output);
     spend_settle(&lane->spend, job->reserved, need);

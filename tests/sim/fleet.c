@@ -763,7 +763,7 @@ static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
         double used;
         int64_t refused, meanwhile;
     } aims[FLEET_TROUBLES] = {
-        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.93, 0, 60},
+        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.88, 0, 60},
         [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60}, [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
         [FLEET_KILLED] = {"killed", 0.95, 0, 0},    [FLEET_AWAY] = {"away", 0.95, 0, 0},
     };

@@ -98,6 +98,22 @@ static void answers_that_are_short_get_a_smaller_limit(void **state)
     assert_int_equal(calibrate_output_limit(&calibrate, kind, 100), 100);
 }
 
+static void what_is_expected_is_less_than_what_is_allowed(void **state)
+{
+    (void)state;
+    struct calibrate calibrate;
+    calibrate_init(&calibrate);
+    assert_int_equal(calibrate_output_expected(NULL, 0, 3600), 900);
+    assert_int_equal(calibrate_output_expected(&calibrate, 0, 3600), 900);
+    assert_int_equal(calibrate_output_expected(&calibrate, 0, 400), CALIBRATE_OUTPUT_LEAST);
+    assert_int_equal(calibrate_output_expected(&calibrate, 0, 100), 100);
+    for (int i = 0; i < 100; i++)
+        calibrate_output_told(&calibrate, 0, 3600, 1000 + i % 3 * 100);
+    assert_in_range(calibrate_output_expected(&calibrate, 0, 3600), 1200, 1400);
+    assert_true(calibrate_output_expected(&calibrate, 0, 3600) <
+                calibrate_output_limit(&calibrate, 0, 3600));
+}
+
 static void an_answer_that_is_cut_off_gives_room_again(void **state)
 {
     (void)state;
@@ -137,6 +153,7 @@ int main(void)
         cmocka_unit_test(ten_samples_go_far),
         cmocka_unit_test(samples_that_say_nothing_change_nothing),
         cmocka_unit_test(answers_that_are_short_get_a_smaller_limit),
+        cmocka_unit_test(what_is_expected_is_less_than_what_is_allowed),
         cmocka_unit_test(an_answer_that_is_cut_off_gives_room_again),
         cmocka_unit_test(each_kind_is_its_own),
     };

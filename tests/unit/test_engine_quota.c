@@ -134,7 +134,7 @@ static void send(struct bench *bench, struct job *job, size_t key)
     order_take(&job->in_order);
     quota_reserve(&bench->engine, job, lane_at(bench, job->plan.model->index, key));
     job->call.reserve_input_tokens = 800;
-    job->call.max_output_tokens = 200;
+    job->call.reserve_output_tokens = 200;
     quota_prepared(&bench->engine, job);
     job->calls_begun++;
     job->call.begun_ms = job->call.sent_ms = bench->now_ms;

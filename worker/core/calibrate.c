@@ -14,6 +14,9 @@
 #define LEAST_TOKENS   200
 #define LOOK_BYTES     4096
 #define OUTPUT_SAMPLES 30
+#define EXPECT_SAMPLES 5
+#define EXPECT_FIRST   0.25
+#define EXPECT_SPREADS 2
 #define OUTPUT_SPREADS 6
 #define OUTPUT_MARGIN  1.25
 #define MOST_FADES     0.999
@@ -99,6 +102,21 @@ void calibrate_input_told(struct calibrate *calibrate, enum calibrate_script scr
         take_sample(&calibrate->input[script], ratio);
 }
 
+static int64_t bounded(int64_t tokens, int64_t bound)
+{
+    if (tokens < CALIBRATE_OUTPUT_LEAST)
+        tokens = CALIBRATE_OUTPUT_LEAST;
+    return tokens < bound ? tokens : bound;
+}
+
+int64_t calibrate_output_expected(const struct calibrate *calibrate, int kind, int64_t bound)
+{
+    if (!calibrate || calibrate->output[kind].samples < EXPECT_SAMPLES)
+        return bounded(scaled(bound, EXPECT_FIRST), bound);
+    const struct calibrate_mean *mean = &calibrate->output[kind];
+    return bounded(scaled(bound, mean->mean + EXPECT_SPREADS * sqrt(mean->variance)), bound);
+}
+
 int64_t calibrate_output_limit(const struct calibrate *calibrate, int kind, int64_t bound)
 {
     if (!calibrate || calibrate->output[kind].samples < OUTPUT_SAMPLES)
@@ -106,10 +124,7 @@ int64_t calibrate_output_limit(const struct calibrate *calibrate, int kind, int6
     const struct calibrate_mean *mean = &calibrate->output[kind];
     double usual = mean->mean + OUTPUT_SPREADS * sqrt(mean->variance);
     double longest = mean->most * OUTPUT_MARGIN;
-    int64_t limit = scaled(bound, usual > longest ? usual : longest);
-    if (limit < CALIBRATE_OUTPUT_LEAST)
-        limit = CALIBRATE_OUTPUT_LEAST;
-    return limit < bound ? limit : bound;
+    return bounded(scaled(bound, usual > longest ? usual : longest), bound);
 }
 
 void calibrate_output_told(struct calibrate *calibrate, int kind, int64_t bound, int64_t tokens)

@@ -54,6 +54,11 @@ void calibrate_input_told(struct calibrate *calibrate, enum calibrate_script scr
 // least CALIBRATE_OUTPUT_LEAST, or the bound. NULL has learned nothing.
 #define CALIBRATE_OUTPUT_LEAST 256
 int64_t calibrate_output_limit(const struct calibrate *calibrate, int kind, int64_t bound);
+// The output tokens to reserve of a limit a minute: mean + 2 s, once five answers of the kind are
+// known, before that a quarter of the bound; at least CALIBRATE_OUTPUT_LEAST, or the bound. Not the
+// limit that is sent: a call is under way for many seconds, and what is reserved too much for so
+// long nobody can use. What is more is settled, as debt.
+int64_t calibrate_output_expected(const struct calibrate *calibrate, int kind, int64_t bound);
 // A whole answer had so many tokens under that bound.
 void calibrate_output_told(struct calibrate *calibrate, int kind, int64_t bound, int64_t tokens);
 // The limit `sent` cut an answer off: the kind gets twice that from now on, and learns again.

@@ -61,9 +61,8 @@ static int64_t largest_tpm(const struct config_model *model)
 static bool fits_limits(struct job *job, const struct job_now *now, struct failure *out)
 {
     const struct config_model *model = job->plan.model;
-    int64_t input, output;
-    call_need(job, now->calibrate, &input, &output);
-    input = call_plain_tokens(job); // what is likely, without a margin
+    int64_t input = call_plain_tokens(job); // what is likely, without a margin
+    int64_t output = call_output_limit(job, now->calibrate);
     const struct {
         int64_t need, limit;
         const char *what;

@@ -151,6 +151,11 @@ static int64_t output_limit(const struct job *job, const struct calibrate *calib
     return calibrate_output_limit(calibrate, answer_kind(job), bound);
 }
 
+int64_t call_output_limit(const struct job *job, const struct calibrate *calibrate)
+{
+    return output_limit(job, calibrate, plan_output_tokens(job));
+}
+
 int64_t call_plain_tokens(struct job *job)
 {
     if (job->need_tokens < 0)
@@ -162,7 +167,9 @@ void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_
                int64_t *out_output)
 {
     *out_input = calibrate_input_upper(calibrate, script_of(job), call_plain_tokens(job));
-    *out_output = output_limit(job, calibrate, plan_output_tokens(job));
+    int64_t bound = plan_output_tokens(job), limit = output_limit(job, calibrate, bound);
+    int64_t expected = calibrate_output_expected(calibrate, answer_kind(job), bound);
+    *out_output = job->call.widened || expected > limit ? limit : expected;
 }
 
 // What the attempt may cost at most: every token at its upper bound.
@@ -195,8 +202,7 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
     call->output_bound = plan_output_tokens(job);
     call->max_output_tokens = job->pack ? job_pack_need(job).output_tokens
                                         : output_limit(job, now->calibrate, call->output_bound);
-    call->reserve_input_tokens =
-        calibrate_input_upper(now->calibrate, call->script, call->plain_tokens);
+    call_need(job, now->calibrate, &call->reserve_input_tokens, &call->reserve_output_tokens);
     call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(job->need_tokens);
     if (call->input_tokens_estimate < call->reserve_input_tokens - ROUNDING_TOKENS)
         call->input_tokens_estimate = call->reserve_input_tokens; // the bound of its cost, too

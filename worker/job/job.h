@@ -187,9 +187,9 @@ struct call {
     struct buf body;
     char url[512];
     int64_t at_most_picousd, input_tokens_estimate, max_output_tokens;
-    int64_t plain_tokens;         // the estimate of its input, without any margin
-    int64_t reserve_input_tokens; // what is reserved of the quota for its input
-    int64_t output_bound;         // its output limit as it follows from the request alone
+    int64_t plain_tokens; // the estimate of its input, without any margin
+    int64_t reserve_input_tokens, reserve_output_tokens; // of the quota
+    int64_t output_bound; // its output limit as it follows from the request alone
     enum calibrate_script script;
     int answer_kind; // of core/calibrate.h
     int64_t begun_ms;
@@ -337,7 +337,8 @@ enum job_verdict job_step(struct job *job, const struct job_event *event, const 
 bool job_is_ready(const struct job *job, int64_t now_ms);
 // What its next call will use, input and output: an estimate.
 int64_t job_need_tokens(const struct job *job);
-// The same apart, as it is reserved of the quota: the input with its margin, and the output limit.
+// The same apart, as it is reserved of the quota: the input with its margin, and the output as it
+// is expected.
 void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_input,
                int64_t *out_output);
 // Of what its prompt begins with: jobs with equal numbers can share a provider's prompt cache.

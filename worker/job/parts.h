@@ -69,6 +69,8 @@ void call_deinit(struct call *call);
 enum prompt_kind call_prompt_kind(enum plan_call_kind kind);
 // Counts what saved attempts say of the call at the cursor.
 void call_restore(struct job *job);
+// The output limit that it will be sent with.
+int64_t call_output_limit(const struct job *job, const struct calibrate *calibrate);
 // The estimate of its input, without any margin.
 int64_t call_plain_tokens(struct job *job);
 // Builds body, limits and the bound of the cost for the next attempt. False: *out says why not.
