@@ -5,6 +5,7 @@
 #include "document.h"
 #include "falsify.h"
 #include "fill.h"
+#include "pack.h"
 #include "wish.h"
 
 #include <stdlib.h>
@@ -247,10 +248,9 @@ static void spoil_whole(enum answer_spoil spoil, size_t begin, struct buf *out)
                 out->data[i] = '\'';
 }
 
-void answer_write(struct answer_scratch *scratch, const struct chat_request *request,
-                  enum answer_spoil spoil, const char *inner, struct buf *out)
+void answer_write_one(struct answer_scratch *scratch, const struct chat_request *request,
+                      enum answer_spoil spoil, const char *inner, struct buf *out)
 {
-    size_t begin = out->len;
     document_sentences(&request->user, GRAIN_SENTENCES, &scratch->parts, &scratch->sentences);
     json_t *found = NULL;
     if (!request->schema && request->system.len > 0)
@@ -262,8 +262,18 @@ void answer_write(struct answer_scratch *scratch, const struct chat_request *req
         write_prose(scratch, 600, out);
     else
         write_json(scratch, request, schema, spoil, inner, out);
-    spoil_whole(spoil, begin, out);
     json_decref(found);
+}
+
+void answer_write(struct answer_scratch *scratch, const struct chat_request *request,
+                  enum answer_spoil spoil, const char *inner, struct buf *out)
+{
+    size_t begin = out->len;
+    if (spoil != SPOIL_PROSE && pack_asked(request))
+        pack_write(scratch, request, spoil, inner, out);
+    else
+        answer_write_one(scratch, request, spoil, inner, out);
+    spoil_whole(spoil, begin, out);
 }
 
 void answer_scratch_free(struct answer_scratch *scratch)

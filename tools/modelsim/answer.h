@@ -23,6 +23,10 @@ enum answer_spoil {
     SPOIL_AMOUNTS,       // amounts that the document does not contain
     SPOIL_DATES,         // years likewise
     SPOIL_NAMES,         // names of companies likewise
+    SPOIL_PACK_MISSING,  // of several documents: the last one is left out
+    SPOIL_PACK_DOUBLED,  // the last one is answered twice
+    SPOIL_PACK_SWAPPED,  // the first two are answered under each other's ids
+    SPOIL_PACK_OBEYS,    // what one of them orders to be written is in every summary
 };
 
 // Memory that is used again from call to call.
@@ -36,6 +40,11 @@ struct answer_scratch {
 // NULL for none.
 void answer_write(struct answer_scratch *scratch, const struct chat_request *request,
                   enum answer_spoil spoil, const char *inner, struct buf *out);
+
+// The same for one document, whatever the request says of several; what stands around the JSON is
+// not spoilt.
+void answer_write_one(struct answer_scratch *scratch, const struct chat_request *request,
+                      enum answer_spoil spoil, const char *inner, struct buf *out);
 
 void answer_scratch_free(struct answer_scratch *scratch);
 
