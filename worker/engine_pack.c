@@ -82,22 +82,26 @@ static struct job *member(const struct engine *engine, const struct pack *pack, 
 
 // ------------------------------------------------------------------------------- forming
 
-// Tokens that the model has for each of its requests: past them tokens are the scarcer. 0: requests
-// have no limit, and nothing is gained.
-static int64_t tokens_a_request(const struct config_model *model, const struct config_key *key)
+// Tokens that the fleet has for each request of the lane: past them tokens are the scarcer. 0:
+// requests have no limit, and nothing is gained.
+static int64_t tokens_a_request(const struct lane *lane)
 {
-    int64_t rpm = key->rpm > 0 ? key->rpm : model->rpm;
-    int64_t tpm = key->tpm > 0 ? key->tpm : model->tpm;
-    if (rpm <= 0)
+    const int64_t *rate = lane->rate;
+    bool daily = rate[QUOTA_REQUESTS] <= 0;
+    int64_t requests = rate[daily ? QUOTA_REQUESTS_DAY : QUOTA_REQUESTS];
+    int64_t tokens = rate[daily ? QUOTA_TOKENS_DAY : QUOTA_TOKENS];
+    if (requests <= 0)
         return 0;
-    return tpm > 0 ? tpm / rpm : INT64_MAX;
+    if (!daily && rate[QUOTA_INPUT] > 0 && (tokens <= 0 || rate[QUOTA_INPUT] < tokens))
+        tokens = rate[QUOTA_INPUT];
+    return tokens > 0 ? tokens / requests : INT64_MAX;
 }
 
 static struct pack_room room_of(const struct engine *engine, const struct job *leader)
 {
     const struct config_packing *packing = &engine->config->packing;
     const struct config_model *model = leader->plan.model;
-    int64_t scarce = tokens_a_request(model, keys_of_job(engine, leader)->config);
+    int64_t scarce = tokens_a_request(&engine->gates[model->index].lanes[leader->key]);
     int64_t context = model->context_tokens - model->context_tokens / 100;
     struct pack_room room = {
         .documents = packing->size < PACK_MOST ? packing->size : PACK_MOST,
