@@ -68,7 +68,8 @@ static int64_t opens_ms(const struct engine *engine, const struct lane *lane,
                         const int64_t need[QUOTA_DIMENSIONS], int64_t now_ms)
 {
     enum quota_dimension lacks;
-    if (!lets_pass(engine, lane) || !lane_has_slot(lane))
+    if (!lets_pass(engine, lane) || !lane_has_slot(lane) ||
+        parking_is_key_paused(engine, state_of(engine, lane)->config->name))
         return INT64_MAX;
     int64_t wait_ms = lane_wait_ms(lane, need, now_ms, &lacks);
     return wait_ms == 0 || wait_ms == INT64_MAX ? wait_ms : now_ms + wait_ms;

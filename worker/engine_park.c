@@ -246,6 +246,7 @@ static void ask_for_exchange(struct engine *engine)
         .present_count = list_present(idle, count, present),
         .after_tenant = engine->parking.after_tenant,
     };
+    engine->parking.asked = request.limit;
     engine->edges.store_ops->take_requeued(engine->edges.store, &request);
     free(present);
     free(idle);
@@ -254,7 +255,10 @@ static void ask_for_exchange(struct engine *engine)
 void parking_ask(struct engine *engine)
 {
     size_t most = (size_t)engine->config->worker.in_flight, len = window_len(engine);
+    bool is_behind = len >= most + 2 * EXCHANGE_BATCH; // what came has not been dealt with yet
     bool has_memory = engine->bytes < (size_t)engine->config->worker.memory_bytes / 2;
+    if (is_behind)
+        return;
     engine->taking = true;
     engine->parking.exchanging = len >= most || !has_memory;
     if (engine->parking.exchanging) {
@@ -292,7 +296,7 @@ void parking_answered(struct engine *engine, const struct store_event *event)
         remember_turn(parking, &event->u.requeued.jobs[count - 1].message);
     if (parking->exchanging)
         parking->to_leave += count;
-    else if (count > 0 && parking->more)
+    if (count > 0 && parking->more && (!parking->exchanging || count >= parking->asked))
         engine->next_take_ms = 0;
     for (size_t i = 0; i < count; i++)
         intake_take(engine, &event->u.requeued.jobs[i]);
@@ -331,8 +335,8 @@ static struct park_place place_of_new(struct engine *engine, const struct job *j
 bool parking_of_new(struct engine *engine, struct job *job)
 {
     job->place = (struct park_place){0};
-    if (job->raw->requeued)
-        return false; // it was its turn
+    if (job->raw->requeued || job->job_no != 0)
+        return false; // it was its turn; or another worker had it, whose claim is to be taken over
     job->place = place_of_new(engine, job);
     if (!job->place.reason)
         return false;

@@ -89,6 +89,7 @@ struct parking {
     bool more;             // others are due in PostgreSQL
     int lowest;            // priority of a job in the window that has not begun; -1: none
     bool exchanging;       // the question under way is one of a full window
+    size_t asked;          // how many it asked for at most
     size_t to_leave;       // jobs that came in exchange for others
     int64_t rows, bytes;   // that the fleet has parked, with what was parked here since
     char *after_tenant;    // whose turn it was last

@@ -6,7 +6,7 @@ import pytest
 
 from rig.common import LONG, wait_until
 
-CROWD = 100_000 if LONG else 4_000
+CROWD = 100_000 if LONG else 2_000
 TEXT = "The buyer pays 100 dollars a month. The term is two years. Either party may end it in May."
 SLOW = ("--latency", "200-300ms")
 

@@ -413,6 +413,8 @@ static enum claim_verdict claim_existing(struct db *db, int64_t worker, int64_t 
         db_place(db, job, claim->park, now_ms);
     if (claim->is_read && job->requeued)
         return CLAIM_PARKED;
+    if (claim->park)
+        return CLAIM_HELD; // another worker's, which this request does not take over
     if (!has_lease(db, worker, now_ms))
         return CLAIM_HELD;
     if (job->worker == 0) {

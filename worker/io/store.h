@@ -20,6 +20,10 @@
 //             the stop `superseded`.
 //           - other content at this revision: STALE where a higher one is there, else CONFLICT.
 //           - an outcome at this revision: FINISHED.
+//           - a message from Kafka of a job that is parked or queued by `retry`: PARKED; PostgreSQL
+//             has it, and gives it to whoever takes it up. One that asks to be parked is parked
+//             where the job is new or nobody's, with a claim of nobody, epoch 0: PARKED. Where
+//             another worker holds it: HELD, also if that one's lease has ended.
 //           - this worker's own claim with the same serial: MINE, as before.
 //           - nobody's claim (released, or reopened by `retry`): MINE, epoch + 1, where live.
 //           - a worker's whose lease has ended: MINE, epoch + 1, crashes + 1, where live, and where
@@ -53,6 +57,10 @@
 //           message, and the requeued entry and the cancellation of the id go. DONE where the
 //           outcome there is this worker's and epoch's (also from before), with the announcements
 //           that are not announced yet; else FENCED.
+// park      Where the claim has this worker and epoch, and no outcome is there: it becomes nobody's
+//           (no crash), and the job is due as the place says; with a stop, at once. `paused` without
+//           a pause that covers it, or one of a model or key: at once, too. DONE where it is parked
+//           or has an outcome, whoever did that; else FENCED.
 // look_up   FINISHED where an outcome is there; FREE where the claim is nobody's, or can be taken
 //           over now as above, or job_no is unknown; else HELD. Without an outcome: with the stop.
 // reuse     FENCED where an outcome is there that is not this worker's and epoch's, or the claim is
@@ -91,9 +99,15 @@
 // sweep     Result messages and dead letters that are not announced, 10 s after they were made or
 //           last swept, half of the limit for each; marks them as swept.
 // take_requeued
-//           Jobs that `retry` reopened (the message is the job's spec, topic, partition and offset
-//           its first ones) and kept messages whose version this program knows (job_no 0), which
-//           nobody has taken, or a worker whose lease has ended. This worker has them.
+//           Jobs that are parked and due, or that `retry` reopened (the message is the job's spec,
+//           topic, partition and offset its first ones), and kept messages whose version this
+//           program knows (job_no 0), which nobody has taken, or a worker whose lease has ended.
+//           This worker has them. Due is what is to be ended only (stopped, past a deadline that it
+//           fails at), what waits for nothing, and what has come: its time, the end of its batch, the
+//           end of its pause. Of the highest priority first; of each tenant as many as of any other,
+//           beginning after `after_tenant`; of a tenant by deadline, then by number. With it: whether
+//           others are due, how much is parked (counted every 5 s by one worker for all), and all
+//           that is paused.
 // quota     Asks of one lane each (a key with a model) are answered by the rule of core/quota.h, by
 //           the database's clock. An operation that is applied again gives anew; what it gave first
 //           is lost, and what it brought (back, settled, headers, closings) counts once. Its commit

@@ -279,6 +279,15 @@ static void run_parks(struct store_item **items, size_t count, struct pg_link *l
     store_args_deinit(&args);
 }
 
+// A crowd that a full window sends through: none of it is to be run here, so nothing is taken.
+static bool all_park(struct store_item *const *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!claim_of(items[i])->parks)
+            return false;
+    return true;
+}
+
 // The statements that know a request by CLAIM_KEYS share their parameters.
 static void run_keyed(struct store *store, struct store_item **items, size_t count,
                       struct pg_link *link)
@@ -297,20 +306,28 @@ static void run_keyed(struct store *store, struct store_item **items, size_t cou
     struct pg_array *is_read = store_args_array(&args);
     for (size_t i = 0; i < count; i++)
         pg_array_add_text(is_read, claim_of(items[i])->topic ? "t" : "f");
-    store_args_run(&args, link, STORE_SQL_claim_claims);
+    struct pg_array *parks = store_args_array(&args);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_text(parks, claim_of(items[i])->parks ? "t" : "f");
+    bool takes = !all_park(items, count);
+    if (takes)
+        store_args_run(&args, link, STORE_SQL_claim_claims);
     run_supersede(items, count, link);
-    store_args_run(&args, link, STORE_SQL_claim_lock_dead);
-    store_args_int(&args, store->options.lease_ms);
-    store_args_run(&args, link, STORE_SQL_claim_take);
-    args.len--; // the lease
-    store_args_run(&args, link, STORE_SQL_claim_doubt);
+    if (takes) {
+        store_args_run(&args, link, STORE_SQL_claim_lock_dead);
+        store_args_int(&args, store->options.lease_ms);
+        store_args_run(&args, link, STORE_SQL_claim_take);
+        args.len--; // the lease
+        store_args_run(&args, link, STORE_SQL_claim_doubt);
+    }
     if (store->had_later) {
         add_places(&args, items, count);
         store_args_run(&args, link, STORE_SQL_claim_later);
-        for (; args.len > 8; args.len--)
+        for (; args.len > 9; args.len--)
             pg_array_deinit(&args.arrays[args.len - 1]);
     }
-    store_args_run(&args, link, STORE_SQL_claim_saved);
+    if (takes)
+        store_args_run(&args, link, STORE_SQL_claim_saved);
     add_answer_keys(&args, items, count);
     store_args_run(&args, link, STORE_SQL_claim_read);
     store_args_deinit(&args);
@@ -450,7 +467,8 @@ static void answer(struct store *store, const struct claim_item *item, const PGr
         snprintf(reply.document_sha256, sizeof(reply.document_sha256), "%s", sha256 ? sha256 : "");
         reply.twin = store_bool(read, row, 7);
         reply.anew = store_bool(read, row, 8);
-        take_saved(&reply, saved);
+        if (saved)
+            take_saved(&reply, saved);
         store_hold(store, reply.job_no);
     }
     struct store_event event = {.kind = STORE_CLAIMED, .owner = item->owner};
@@ -459,13 +477,14 @@ static void answer(struct store *store, const struct claim_item *item, const PGr
     claim_reply_deinit(&reply); // what the engine did not take
 }
 
-// The last two results are claim_saved and claim_read; how many came before varies.
+// The last result is claim_read, after claim_saved where something was taken; how many came before
+// varies.
 static void claims_done(struct store *store, struct store_item **items, size_t count,
                         const struct store_answer *answers)
 {
     struct store_use uses[500];
-    const PGresult *saved = answers->results[answers->count - 2];
     const PGresult *read = answers->results[answers->count - 1];
+    const PGresult *saved = all_park(items, count) ? NULL : answers->results[answers->count - 2];
     CHECK((size_t)PQntuples(read) == count);
     for (size_t i = 0; i < count; i++)
         uses[i] = (struct store_use){claim_of(items[i])->topic, claim_of(items[i])->partition};

@@ -10,11 +10,12 @@
     " and me.lease_until > clock_timestamp())"
 
 // $1 worker, $2 tenant, $3 batch, $4 id, $5 revision, $6 content hash, $7 serial, $8 whether it was
-// read from Kafka: what the statements of a claim know of each request.
+// read from Kafka, $9 whether it is to be parked: what the statements of a claim know of each
+// request.
 #define CLAIM_KEYS                                                                                 \
     "unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[], $7::bigint[],"          \
-    "  $8::boolean[])"                                                                             \
-    " with ordinality as r(tenant, batch, id, revision, hash, serial, is_read, ord)"
+    "  $8::boolean[], $9::boolean[])"                                                              \
+    " with ordinality as r(tenant, batch, id, revision, hash, serial, is_read, parks, ord)"
 #define SAME_ID(a, b)                                                                              \
     a ".tenant = " b ".tenant and " a ".batch = " b ".batch and " a ".id = " b ".id"
 #define SAME_JOB(a, b) SAME_ID(a, b) " and " a ".revision = " b ".revision"

@@ -28,8 +28,12 @@ enum step_result job_leave(struct job *job, const struct step_context *context)
         return STEP_DONE;
     }
     if (job->not_before_ms > now->now_ms) {
-        place.reason = job->call.last_attempt_no > 0 ? "retry" : "not_before";
+        place.reason = job->walled                     ? "budget"
+                       : job->call.last_attempt_no > 0 ? "retry"
+                                                       : "not_before";
         place.due_ms = place.start_ms = now->db_now_ms + job->not_before_ms - now->now_ms;
+        if (job->walled) // it looks again then; the next period begins at its end
+            place.start_ms = job->wall_ends_ms == INT64_MAX ? 0 : job->wall_ends_ms;
     }
     return job_park(job, &place, context);
 }
