@@ -201,8 +201,8 @@ def test_labels_from_a_table(precis, folder, case_dir):
 
 
 WRONG_OPTIONS = [
-    (["--budget", "5"], "--budget is not supported yet"),
-    (["--canary", "5"], "--canary is not supported yet"),
+    (["--budget", "much"], "--budget is an amount of USD"),
+    (["--canary", "0"], "--canary is a number of jobs"),
     (["--kind", "agent"], "agent"),
     (["--priority", "12"], "priority"),
     (["--priority", "high"], "--priority needs a whole number"),

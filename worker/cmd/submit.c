@@ -87,6 +87,8 @@ static json_t *report_json(const struct submit *submit, const struct waited *wai
                   "copies", submit->copies, "not_submitted", submit->problems);
     if (submit->order.dry_run)
         json_object_set_new(json, "dry_run", json_true());
+    if (submit->held)
+        json_object_set_new(json, "stopped_after_canary", json_true());
     if (waited->total >= 0) {
         json_object_set_new(json, "done", json_integer(waited->total - waited->failed));
         json_object_set_new(json, "failed", json_integer(waited->failed));
@@ -205,6 +207,8 @@ static int finish(struct submit *submit)
     if (interrupt_came())
         return finish_interrupted(submit);
     screen_progress_end();
+    if (submit->held)
+        return submit->canary_code;
     if (!sent) {
         if (submit->sender && sender_problem(submit->sender)[0] && !submit->stopped)
             fprintf(stderr, "error: %s.\n", sender_problem(submit->sender));
@@ -283,7 +287,9 @@ static int send_all(struct submit *submit)
         return EXIT_FAILED;
     submit_paths(submit);
     int code = finish(submit);
-    return code == EXIT_DONE ? judge(submit) : code;
+    if (submit->held && invocation_json(submit->invocation))
+        print_report_json(submit, &(struct waited){-1, -1});
+    return code == EXIT_DONE && !submit->held ? judge(submit) : code;
 }
 
 static int run(struct invocation *invocation)
@@ -335,8 +341,9 @@ static const struct option_row options[] = {
     {"max-failed", "N|P%", "exit code 3 only where more failed or were not submitted (0)"},
     {"store-all", NULL, "put every document into PostgreSQL, not only those over 4 KB"},
     {"hold-back", "SIZE", "while a partition has more than this unread (for brokers in memory)"},
-    {"budget", "USD", "(later) what the batch may cost"},
-    {"canary", "N", "(later) so many first, and the rest when they went well"},
+    {"budget", "USD", "what the batch may cost, ever; `precis budget` shows and changes it"},
+    {"canary", "N", "so many first: the rest goes when they went well, and you say so"},
+    {"yes", NULL, "with --canary: go on without asking when they went well"},
     {0},
 };
 

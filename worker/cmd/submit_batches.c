@@ -17,6 +17,12 @@
 static const char make_sql[] =
     "insert into precis_data.batches (tenant, name) values ($1, $2) on conflict do nothing";
 
+// A batch that has this budget already is left alone: setting one holds up the whole fleet.
+static const char budget_sql[] =
+    "select precis_data.budget_set('batch', $1 || '/' || $2, 'life', $3::bigint, null, false)"
+    " where not exists (select from precis_data.budgets where scope = 'batch'"
+    "  and name = $1 || '/' || $2 and period = 'life' and limit_picousd = $3::bigint)";
+
 static const char look_sql[] = "select cancelled_at from precis_data.batches"
                                " where tenant = $1 and name = $2";
 
@@ -75,6 +81,19 @@ static bool is_cancelled(struct submit *submit, const struct submit_batch *batch
     return true;
 }
 
+// False: it was said why not.
+static bool set_budget(struct submit *submit, const struct submit_batch *batch)
+{
+    char budget[24];
+    if (submit->order.budget_picousd < 0 || submit->order.dry_run)
+        return true;
+    snprintf(budget, sizeof(budget), "%lld", (long long)submit->order.budget_picousd);
+    struct ask ask = {budget_sql, {batch->tenant, batch->name, budget}, 3};
+    struct pg_rows *rows = ask_rows(submit->invocation, &ask);
+    pg_rows_free(rows);
+    return rows != NULL;
+}
+
 // Makes the batch's row and reads its jobs. False: it was said why not.
 static bool open_batch(struct submit *submit, struct submit_batch *batch)
 {
@@ -98,7 +117,7 @@ static bool open_batch(struct submit *submit, struct submit_batch *batch)
         return false;
     }
     ask.sql = known_sql;
-    return ask_each(submit->invocation, &ask, keep_known, batch);
+    return set_budget(submit, batch) && ask_each(submit->invocation, &ask, keep_known, batch);
 }
 
 struct submit_batch *submit_batch_of(struct submit *submit, const char *tenant, const char *name)
@@ -189,11 +208,16 @@ static void add_id(const void *node, VISIT visit, void *context)
         pg_array_add_text(context, (*(const struct sent *const *)node)->id);
 }
 
+void submit_batch_ids(const struct submit_batch *batch, struct pg_array *out)
+{
+    twalk_r(batch->sent, add_id, out);
+}
+
 static bool seal(struct submit *submit, const struct submit_batch *batch)
 {
     struct pg_array ids;
     pg_array_init(&ids);
-    twalk_r(batch->sent, add_id, &ids);
+    submit_batch_ids(batch, &ids);
     struct ask ask = {seal_sql, {batch->tenant, batch->name, pg_array_str(&ids)}, 3};
     struct pg_rows *rows = ask_rows(submit->invocation, &ask);
     pg_array_deinit(&ids);

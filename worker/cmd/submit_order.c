@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "cmd/submit_parts.h"
 #include "core/identity.h"
+#include "core/money.h"
 #include "core/text.h"
 #include "job/decode.h"
 #include "templates/template.h"
@@ -33,9 +34,6 @@ static const struct given {
     {"reasoning-mode", "reasoning_mode", GIVEN_TEXT, true},
     {"reasoning-effort", "reasoning_effort", GIVEN_TEXT, true},
 };
-
-// In the contract, and not there yet.
-static const char *const later[] = {"budget", "canary"};
 
 static bool parse_whole(const char *text, int64_t *out)
 {
@@ -217,6 +215,28 @@ static int take_hold_back(struct submit_order *order, struct invocation *invocat
     return EXIT_DONE;
 }
 
+static int take_canary(struct submit_order *order, struct invocation *invocation)
+{
+    const char *value = invocation_value(invocation, "canary");
+    order->yes = invocation_flag(invocation, "yes");
+    if (!value)
+        return order->yes ? invocation_misuse(invocation, "--yes goes with --canary") : EXIT_DONE;
+    if (order->dry_run)
+        return invocation_misuse(invocation, "--dry-run sends no canary");
+    return parse_whole(value, &order->canary) && order->canary > 0
+               ? EXIT_DONE
+               : invocation_misuse(invocation, "--canary is a number of jobs, at least 1");
+}
+
+static int take_budget(struct submit_order *order, struct invocation *invocation)
+{
+    const char *value = invocation_value(invocation, "budget");
+    order->budget_picousd = -1;
+    if (!value || money_parse_usd(value, &order->budget_picousd))
+        return EXIT_DONE;
+    return invocation_misuse(invocation, "--budget is an amount of USD such as 12.50");
+}
+
 static void take_flags(struct submit_order *order, struct invocation *invocation)
 {
     order->tenant = invocation_value(invocation, "tenant");
@@ -232,9 +252,6 @@ int submit_order_read(struct submit_order *order, struct invocation *invocation)
 {
     *order = (struct submit_order){.members = json_object(), .summarize = json_object()};
     order->labels = labels_new();
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-        if (invocation_flag(invocation, later[i]))
-            return invocation_misuse(invocation, "--%s is not supported yet", later[i]);
     take_flags(order, invocation);
     if (order->open && order->wait)
         return invocation_misuse(invocation, "an open batch does not end: --open and --wait "
@@ -249,6 +266,8 @@ int submit_order_read(struct submit_order *order, struct invocation *invocation)
     code = code ? code : take_labels(order, invocation);
     code = code ? code : take_max_failed(order, invocation);
     code = code ? code : take_hold_back(order, invocation);
+    code = code ? code : take_canary(order, invocation);
+    code = code ? code : take_budget(order, invocation);
     code = code ? code : check_members(order, invocation);
     return code ? code : check_model(invocation);
 }

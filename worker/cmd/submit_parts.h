@@ -8,6 +8,7 @@
 //                  what the batch has already
 //   submit_stage   its document into PostgreSQL, then the message to Kafka
 //   submit_batches the batches: made, and sealed with their totals
+//   submit_canary  --canary: the first jobs, waited for, before the rest goes
 //   submit_wait    --wait
 #ifndef PRECIS_CMD_SUBMIT_PARTS_H
 #define PRECIS_CMD_SUBMIT_PARTS_H
@@ -42,6 +43,9 @@ struct submit_order {
     bool offline;        // PostgreSQL is not asked what is known of the batches
     bool failed_percent; // max_failed is a percentage
     int64_t max_failed;
+    int64_t canary;         // so many jobs first; 0: no canary
+    bool yes;               // go on after a good canary without asking
+    int64_t budget_picousd; // of each batch; -1: none is set
     int64_t hold_back_bytes;
 };
 
@@ -91,6 +95,9 @@ struct submit {
     int64_t read, read_bytes; // of the files
     bool told_left_out;       // of OpenAI's lines
     bool stopped;             // nothing more can be sent: said on stderr
+    bool canary_done;         // it was looked at, and the rest may go
+    bool held;                // after the canary: the rest does not go, by choice
+    int canary_code;          // the exit code of `held`
     submit_take_fn *take;     // NULL: jobs are sent
     void *take_context;
 };
@@ -161,6 +168,15 @@ void submit_batch_expect(struct submit_batch *batch, const char *id, int64_t rev
 // Sets the totals. False: it was said why.
 bool submit_batches_seal(struct submit *submit);
 void submit_batches_free(struct submit *submit);
+
+// With submit->order.canary: before what comes after the canary's last job is looked at. False:
+// submit->stopped, and perhaps submit->held.
+bool submit_canary(struct submit *submit);
+// Appends the ids of this run.
+void submit_batch_ids(const struct submit_batch *batch, struct pg_array *out);
+// Whether workers have read the new revisions of a batch; *out_read is left as it is where they
+// have. False: it could not be asked, which was said.
+bool submit_wait_read(struct submit *submit, struct submit_batch *batch, bool *out_read);
 
 // Until every batch has ended. Jobs that are not done are added to *out_failed, all to *out_total.
 // An exit code: 0, 1 or 130.

@@ -32,8 +32,7 @@ struct tally {
     bool ended;
 };
 
-// Whether workers have read the new revisions of a batch.
-static bool look_for_revised(struct submit *submit, struct submit_batch *batch, struct tally *tally)
+bool submit_wait_read(struct submit *submit, struct submit_batch *batch, bool *out_read)
 {
     if (batch->revised.len == 0)
         return true;
@@ -44,7 +43,7 @@ static bool look_for_revised(struct submit *submit, struct submit_batch *batch, 
     struct pg_rows *rows = ask_rows(submit->invocation, &ask);
     if (!rows)
         return false;
-    tally->ended = tally->ended && ask_number(rows, 0, "unread") == 0;
+    *out_read = *out_read && ask_number(rows, 0, "unread") == 0;
     pg_rows_free(rows);
     return true;
 }
@@ -52,7 +51,7 @@ static bool look_for_revised(struct submit *submit, struct submit_batch *batch, 
 // Adds one batch. False: it could not be asked, which was said.
 static bool look(struct submit *submit, struct submit_batch *batch, struct tally *tally)
 {
-    if (!look_for_revised(submit, batch, tally))
+    if (!submit_wait_read(submit, batch, &tally->ended))
         return false;
     struct ask ask = {look_sql, {batch->tenant, batch->name}, 2};
     struct pg_rows *rows = ask_rows(submit->invocation, &ask);
