@@ -35,6 +35,17 @@ def test_the_benchmark_runs_and_checks_its_jobs(case_dir):
                 assert figures_of[name] > 0, name
 
 
+@pytest.mark.timeout(300)
+def test_the_quota_is_asked_seldom(case_dir):
+    """Where no limit binds, a grant is for many calls: far fewer round trips than calls."""
+    figures = case_dir / "figures.json"
+    done = bench("--quota", "--workers", 2, "--jobs", 400, "--rounds", 1, "--case", "plain:200:50ms", "--json", figures)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(figures.read_text())["found"]
+    assert "throughput with the quota" in done.stdout
+    assert 0 < found["with"][0]["round_trips_per_job"] < 1, found
+
+
 @pytest.mark.parametrize("words,problem", [
     (["--jobs", "0"], "at least 1"),
     (["--case", "tls:many:200ms"], "a case is"),

@@ -224,7 +224,8 @@ static enum step_result at_the_wall(struct job *job, const struct budget_refusal
     struct failure failure;
     char limit[MONEY_TEXT_BYTES];
     buf_deinit(&job->call.body);
-    if (refusal->at_wall == BUDGET_FAIL) {
+    // What calls under way have reserved may come back: the wall is reached when it is spent.
+    if (refusal->at_wall == BUDGET_FAIL && !refusal->may_free) {
         money_format_usd(refusal->limit_picousd, limit, sizeof(limit));
         failure_set(&failure, ERR_BUDGET,
                     "the next call might pass the budget of %s USD (%s%s%s, %s)", limit,

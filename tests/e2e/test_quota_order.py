@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small tenant beside a large one, where a limit on requests and tokens is what both want."""
+import pytest
+
+from rig.common import wait_until
+from rig.meter import Meter, contract, long_or
+
+RPM, TPM = 1200, 400_000
+LIMITS = ("--rpm", str(RPM), "--tpm", str(TPM), "--burst-seconds", "2", "--latency", "100-300ms")
+SMALL = long_or(40, 100)
+LARGE = long_or(6_000, 100_000)
+
+
+def send(precis, tenant, count, sentences, **members):
+    names = [f"{tenant}-{number}" for number in range(count)]
+    precis.send([precis.job(name, contract(name, sentences), tenant=tenant, **members) for name in names])
+    return names
+
+
+def seconds_of(precis, names):
+    """From the moment that the first of these was claimed to the last outcome."""
+    row = precis.rows("""select extract(epoch from max(o.finished_at) - min(j.first_claimed_at))::float8 as seconds
+                         from precis_data.jobs j join precis_data.outcomes o using (job_no)
+                         where j.id = any(%s)""", names)[0]
+    return row["seconds"]
+
+
+@pytest.mark.partitions(8)
+@pytest.mark.modelsim(*LIMITS)
+@pytest.mark.timeout(900)
+def test_a_small_tenant_is_not_starved(precis):
+    """B, with few short jobs, beside A, with many long ones: less than twice the time that it takes alone."""
+    precis.configure(worker={"drain_timeout": "3s"}, models={"grok-4.3": {"limits": {"rpm": RPM, "tpm": TPM}}})
+    workers = [precis.start_worker() for _ in range(2)]
+    first = send(precis, "alone", SMALL, 2)
+    precis.wait_final(first, timeout=60)
+    alone = seconds_of(precis, first)
+    send(precis, "large", LARGE, 20)
+    meter = Meter(precis.modelsim, RPM, TPM)
+    wait_until("the large tenant to be at work", lambda: len(precis.rows(
+        "select 1 from precis.costs where tenant = 'large' limit 60")) == 60, timeout=60)
+    meter.wait(meter.now() + 5000, workers)
+    start = meter.now()
+    second = send(precis, "small", SMALL, 2)
+    precis.wait_final(second, timeout=120)
+    beside = seconds_of(precis, second)
+    end = meter.wait(start + long_or(10_000, 30_000), workers)
+    for worker in workers:
+        worker.terminate()
+    share = meter.read().share(start, end)
+    print(f"{alone:.1f} s alone, {beside:.1f} s beside the large tenant; {share:.3f} of the limit used meanwhile")
+    # An idle fleet gives a few seconds' worth at once; less than that says nothing.
+    assert beside < 2 * max(alone, 3.0), f"{beside:.1f} s beside the large tenant, {alone:.1f} s alone"
+    assert share >= long_or(0.85, 0.95), meter.by_second(start, end)
