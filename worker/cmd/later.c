@@ -40,7 +40,6 @@ static int refuse(const char *name)
         .run = run_##id,                                                                           \
     }
 
-LATER(budget, "[show|set …]", "Show or set what batches and tenants may cost");
 LATER(answer, "JOB…", "Answer a run that waits for a person");
 LATER(export, "JOB", "A run as a file");
 LATER(replay, "FILE", "Run an exported run again, offline");
