@@ -129,7 +129,7 @@ static void end_job(struct engine *engine, struct job *job)
 static struct job_now now_for(struct engine *engine, const struct job *job)
 {
     const struct gate *gate = job->plan.model ? &engine->gates[job->plan.model->index] : NULL;
-    return (struct job_now){
+    struct job_now now = {
         .config = engine->config,
         .now_ms = engine_now(engine),
         .db_now_ms = engine_db_now(engine),
@@ -142,6 +142,8 @@ static struct job_now now_for(struct engine *engine, const struct job *job)
         .overhead = &engine->overhead,
         .calibrate = gate ? &gate->calibrate : NULL,
     };
+    route_tell(engine, &now);
+    return now;
 }
 
 static void keep_in_order(struct engine *engine, struct job *job)
@@ -487,6 +489,7 @@ static void keep_house(struct engine *engine)
         parking_ask(engine);
     if (is_due(&engine->next_scan_ms, SCAN_MS, now_ms)) {
         static const enum step waiting[] = {STEP_ADMIT, STEP_DOCUMENT, STEP_EXTRACT, STEP_TWIN};
+        route_scan(engine);
         for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
             scan_waiting(engine, waiting[i]);
             if (waiting[i] != STEP_TWIN) // those ask by themselves

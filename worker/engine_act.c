@@ -37,6 +37,8 @@ static void act_intend(struct engine *engine, struct job *job)
         .prompt_version = version,
         .text_sha256 = job->text_sha256,
         .calls_json = plan->calls_json,
+        .reasoning_mode = job->reasoning_ruled ? reasoning_mode_text(job->reasoning) : NULL,
+        .why = plan->why,
     };
     struct intent_request request = {
         .owner = job->id,
@@ -48,7 +50,7 @@ static void act_intend(struct engine *engine, struct job *job)
         .provider = plan->model->provider->name,
         .model = plan->model->name,
         .key_name = keys_of_job(engine, job)->config->name,
-        .reasoning_mode = reasoning_mode_text(job->spec->reasoning_mode),
+        .reasoning_mode = reasoning_mode_text(job_reasoning(job)),
         .price_version = plan->model->price_version,
         .at_most_picousd = job->call.at_most_picousd,
         .pack = packs_name(job),

@@ -256,6 +256,45 @@ int64_t keys_limit_checks(struct engine *engine)
     return next_ms;
 }
 
+// ------------------------------------------------------------------------------- outlook
+
+static const char *cause_in_words(enum key_cause cause)
+{
+    switch (cause) {
+    case KEY_THROTTLED:
+        return "its key is closed by the provider's limit";
+    case KEY_REFUSED:
+        return "its key is refused";
+    case KEY_EXHAUSTED:
+        return "its key has no money left";
+    case KEY_DOUBTED:
+        return "its key is in question";
+    case KEY_BROKEN:
+        return "its calls fail again and again";
+    case KEY_FINE:
+        break;
+    }
+    return "its key is closed";
+}
+
+// The key that opens first speaks for the model.
+void keys_outlook(const struct engine *engine, const struct config_model *model,
+                  struct model_outlook *out)
+{
+    int64_t now_ms = engine_now(engine);
+    *out = (struct model_outlook){.closed_ms = INT64_MAX, .why = "it has no key"};
+    for (size_t k = 0; k < model->provider->keys.len; k++) {
+        const struct lane *lane = &engine->gates[model->index].lanes[k];
+        enum key_cause cause = lane->broken ? KEY_BROKEN : state_of(engine, lane)->key.cause;
+        int64_t closed_ms = is_open(engine, lane) ? 0 : closed_until_ms(engine, lane) - now_ms;
+        // Once its time has come a call has to try it, so that it is known to be open.
+        if (closed_ms < 0)
+            closed_ms = 0;
+        if (closed_ms < out->closed_ms)
+            *out = (struct model_outlook){closed_ms, cause_in_words(cause)};
+    }
+}
+
 // ------------------------------------------------------------------------------- answers
 
 static struct lane *lane_of_job(const struct engine *engine, const struct job *job)

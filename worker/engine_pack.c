@@ -132,7 +132,8 @@ static struct list *bucket_of(struct engine *engine, struct job *job, int priori
 static bool goes_with(const struct job *job, const struct job *leader)
 {
     return job != leader && job->pack_hash == leader->pack_hash &&
-           job->plan.model == leader->plan.model && pack_same(job->spec, leader->spec);
+           job->plan.model == leader->plan.model && job_reasoning(job) == job_reasoning(leader) &&
+           pack_same(job->spec, leader->spec);
 }
 
 // Those that wait beside the leader and fit in, higher priorities first, into the pack.

@@ -10,6 +10,7 @@
 //   engine_documents.c  documents: how many are read at once
 //   engine_quota.c   what each lane (a key with a model) asks of the fleet's quota
 //   engine_key.c     keys: which one a call goes with, what closes and opens them
+//   engine_route.c   routes: what jobs are told of models, and who changes to another one
 #ifndef PRECIS_ENGINE_PARTS_H
 #define PRECIS_ENGINE_PARTS_H
 
@@ -218,6 +219,9 @@ size_t keys_choose(const struct engine *engine, const struct config_model *model
 // NULL: one can be.
 const char *keys_reason(const struct engine *engine, const struct config_model *model,
                         const int64_t need[QUOTA_DIMENSIONS], int64_t *out_start_ms);
+// How soon the model can take calls, as far as its keys are concerned.
+void keys_outlook(const struct engine *engine, const struct config_model *model,
+                  struct model_outlook *out);
 // Of the key with the job's last call.
 struct key_state *keys_of_job(const struct engine *engine, const struct job *job);
 void keys_failed(struct engine *engine, struct job *job);
@@ -251,6 +255,11 @@ bool packs_keeps_slot(const struct job *job);
 bool packs_leads(const struct engine *engine, const struct job *job);
 // What all shares of its call are called by, of the same form as a call's own name; NULL: none.
 const char *packs_name(const struct job *job);
+// engine_route.c
+// What the rules of routes may know: put into `now`.
+void route_tell(const struct engine *engine, struct job_now *now);
+// Jobs that wait for a model that is closed go to another of their route.
+void route_scan(struct engine *engine);
 
 // engine_documents.c
 void documents_init(struct engine *engine);

@@ -88,7 +88,7 @@ def test_a_budget_for_50_of_200_jobs(precis):
     precis.check_promises(names)
 
 
-@pytest.mark.modelsim("--latency", "100-400ms", "--fault", "cut:0.03")
+@pytest.mark.modelsim("--latency", "100-400ms", "--fault", "die_mid_body:0.03")
 def test_workers_that_die_spend_no_more(precis):
     """A call whose worker was killed keeps its money: it may have been paid."""
     for _ in range(2):

@@ -91,9 +91,9 @@ static void test_keys(void **state)
     assert_false(config_key_nth(CONFIG_KAFKA, "", 5, &key));
     assert_true(config_key_nth(CONFIG_ROOT, "", 0, &key));
     assert_string_equal(key.data, "database");
-    assert_true(config_key_nth(CONFIG_ROOT, "", 15, &key));
+    assert_true(config_key_nth(CONFIG_ROOT, "", 16, &key));
     assert_string_equal(key.data, "routes");
-    assert_false(config_key_nth(CONFIG_ROOT, "", 16, &key));
+    assert_false(config_key_nth(CONFIG_ROOT, "", 17, &key));
     assert_true(config_key_nth(CONFIG_MODEL, "price.per_1k", 2, &key));
     assert_string_equal(key.data, "output");
 }

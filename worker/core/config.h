@@ -160,6 +160,13 @@ struct config_tenant {
 #include "core/config.def"
 };
 
+// For jobs that leave the choice open; in the order of the file, the first that holds decides.
+struct config_rule {
+    char *name;
+#define RULE CONFIG_MEMBER
+#include "core/config.def"
+};
+
 struct config {
 #define ROOT CONFIG_MEMBER
 #include "core/config.def"
@@ -184,6 +191,8 @@ struct config {
     size_t tool_count;
     struct config_tenant *tenants;
     size_t tenant_count;
+    struct config_rule *rules;
+    size_t rule_count;
     char *database_password;        // of `database`, NULL where it has none
     struct config_origins *origins; // where each value came from (core/config_value.h)
 };

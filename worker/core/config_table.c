@@ -53,6 +53,7 @@ static const struct config_field FIELDS[] = {
 #define AGENT(...)     FIELD(AGENT, struct config_agent, __VA_ARGS__)
 #define TOOL(...)      FIELD(TOOL, struct config_tool, __VA_ARGS__)
 #define TENANT(...)    FIELD(TENANT, struct config_tenant, __VA_ARGS__)
+#define RULE(...)      FIELD(RULE, struct config_rule, __VA_ARGS__)
 #include "core/config.def"
 };
 #define FIELD_COUNT (sizeof(FIELDS) / sizeof(FIELDS[0]))
@@ -92,6 +93,7 @@ static const struct config_section_info SECTIONS[CONFIG_SECTION_COUNT + 1] = {
     [CONFIG_AGENT] = MANY(agent, "Agents, by name."),
     [CONFIG_TOOL] = MANY(tool, "Tools for agents, by name."),
     [CONFIG_TENANT] = MANY(tenant, "Tenants, by name."),
+    [CONFIG_RULE] = MANY(rule, "What is chosen for which jobs: the first rule that holds decides."),
     [CONFIG_KEY] = {"providers.NAME.keys", true, 0, 0, sizeof(struct config_key),
                     "The keys of a provider, where it has several."},
 };

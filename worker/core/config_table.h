@@ -25,6 +25,7 @@ enum config_section {
     CONFIG_AGENT,
     CONFIG_TOOL,
     CONFIG_TENANT,
+    CONFIG_RULE,
     CONFIG_SECTION_COUNT,
     CONFIG_KEY = CONFIG_SECTION_COUNT // in a provider, not at the root
 };

@@ -104,7 +104,7 @@ bool job_is_ready(const struct job *job, int64_t now_ms)
 int64_t job_need_tokens(const struct job *job)
 {
     const struct plan_call *call = &job->plan.calls[job->plan.cursor];
-    int64_t output = plan_output_tokens(job), span = call->to - call->from;
+    int64_t output = plan_output_tokens(job, call->kind), span = call->to - call->from;
     int64_t text = job->text_tokens > 0 ? job->text_tokens : (int64_t)job->text_len / 4;
     int64_t input = call->kind == PLAN_COMBINE                       ? span * output
                     : call->kind == PLAN_PART && job->text_chars > 0 ? text * span / job->text_chars
@@ -136,6 +136,14 @@ static bool too_doubtful(const struct job *job, const struct job_now *now, struc
     return true;
 }
 
+// With another model: its plan is made anew.
+static enum step_result plan_again(struct job *job, const struct job_now *now)
+{
+    buf_deinit(&job->call.body);
+    job_move(job, STEP_PLAN, now);
+    return STEP_AGAIN;
+}
+
 static enum step_result admitted(struct job *job, const struct step_context *context)
 {
     const struct job_now *now = context->now;
@@ -146,8 +154,14 @@ static enum step_result admitted(struct job *job, const struct step_context *con
         failure = job->failure;
         return job_fail(job, &failure, now);
     }
-    if (too_doubtful(job, now, &failure) || !call_prepare(job, now, &failure))
+    if (too_doubtful(job, now, &failure))
         return job_fail(job, &failure, now);
+    if (!call_prepare(job, now, &failure)) {
+        if (failure.code == ERR_TOO_DEAR && route_leave(job, now->config, "over max_cost_usd"))
+            return plan_again(job, now);
+        return job_fail(job, &failure, now);
+    }
+    job->plan.asked = true;
     job_move(job, STEP_INTENT, now);
     job_act(context, ACTION_INTEND);
     return STEP_WAIT;
@@ -176,6 +190,8 @@ enum step_result step_admit(struct job *job, const struct job_event *event,
         job->stop = event->store->u.looked_up.stop;
         return job->stop == STOP_NONE ? STEP_WAIT : job_stopped(job, context->now);
     }
+    if (event->kind == JOB_REROUTE)
+        return plan_again(job, context->now);
     if (expired(job, context->now)) // JOB_WAKE
         return expire(job, context->now);
     wake_next(job, context->now); // the engine sees whether it is ready
@@ -233,6 +249,8 @@ static enum step_result at_the_wall(struct job *job, const struct budget_refusal
                     budget_period_text(refusal->period));
         return job_fail(job, &failure, now);
     }
+    if (refusal->at_wall == BUDGET_CHEAPER && route_leave_for_cheaper(job, now->config, refusal))
+        return plan_again(job, now);
     job->walled = true;
     job->wall_ends_ms = refusal->ends_ms;
     job->not_before_ms = now->now_ms + budget_look_again_ms(refusal, now->db_now_ms, now->random);

@@ -133,8 +133,8 @@ static enum calibrate_script script_of(struct job *job)
 static int answer_kind(const struct job *job)
 {
     const struct config_model *model = job->plan.model;
-    bool reasoning = job->spec->reasoning_effort || job->spec->reasoning_mode == REASONING_ON ||
-                     model->reasoning != REASONING_NONE;
+    bool reasoning = job->spec->reasoning_effort || job_reasoning(job) == REASONING_ON ||
+                     (model->reasoning != REASONING_NONE && job_reasoning(job) != REASONING_OFF);
     return calibrate_kind((int)job->plan.calls[job->plan.cursor].kind, reasoning,
                           job->spec->output_schema_json != NULL);
 }
@@ -153,7 +153,8 @@ static int64_t output_limit(const struct job *job, const struct calibrate *calib
 
 int64_t call_output_limit(const struct job *job, const struct calibrate *calibrate)
 {
-    return output_limit(job, calibrate, plan_output_tokens(job));
+    return output_limit(job, calibrate,
+                        plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind));
 }
 
 int64_t call_plain_tokens(struct job *job)
@@ -167,7 +168,8 @@ void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_
                int64_t *out_output)
 {
     *out_input = calibrate_input_upper(calibrate, script_of(job), call_plain_tokens(job));
-    int64_t bound = plan_output_tokens(job), limit = output_limit(job, calibrate, bound);
+    int64_t bound = plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind);
+    int64_t limit = output_limit(job, calibrate, bound);
     int64_t expected = calibrate_output_expected(calibrate, answer_kind(job), bound);
     *out_output = job->call.widened || expected > limit ? limit : expected;
 }
@@ -199,7 +201,7 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
     call->plain_tokens = call_plain_tokens(job);
     call->script = script_of(job);
     call->answer_kind = answer_kind(job);
-    call->output_bound = plan_output_tokens(job);
+    call->output_bound = plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind);
     call->max_output_tokens = job->pack ? job_pack_need(job).output_tokens
                                         : output_limit(job, now->calibrate, call->output_bound);
     call_need(job, now->calibrate, &call->reserve_input_tokens, &call->reserve_output_tokens);
@@ -218,7 +220,7 @@ static struct model_order order_of(const struct job *job, const struct prompt *p
         .prompt = prompt,
         .max_output_tokens = max_output_tokens,
         .temperature = job->spec->temperature,
-        .reasoning_mode = job->spec->reasoning_mode,
+        .reasoning_mode = job_reasoning(job),
         .reasoning_effort = job->spec->reasoning_effort,
         .stream = job->plan.model->stream,
     };

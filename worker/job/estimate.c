@@ -48,6 +48,7 @@ static bool job_of(const struct estimate_order *order, struct job *job, struct f
         .text_len = order->text_len,
         .text_chars = (int64_t)text_code_points(order->text, order->text_len),
         .text_tokens = order->text_tokens,
+        .reasoning = order->spec->reasoning_mode,
     };
     if (!text_is_blank(order->text, order->text_len))
         return true;
@@ -120,7 +121,7 @@ static bool may_reason(const struct job *job)
 static int64_t answer_tokens(struct job *job, enum plan_call_kind kind)
 {
     int64_t fields, chars = answer_chars(job->spec, kind, &fields);
-    int64_t most = plan_output_tokens(job);
+    int64_t most = plan_output_tokens(job, kind);
     if (chars > SHORT_TEXT_TIMES * job->text_chars) // little to be said of a few words
         chars = SHORT_TEXT_TIMES * job->text_chars;
     int64_t per_1000 = plan_text_tokens(job) * 1000 / (job->text_chars > 0 ? job->text_chars : 1);
@@ -155,7 +156,7 @@ static struct estimate_call count_call(struct job *job, const struct estimate_ca
     out.input_tokens = out.form_tokens + text_tokens;
     out.output_tokens = answer_tokens(job, call->kind);
     out.at_most_input_tokens = plan_overhead_tokens(job) + tokens_upper(text_tokens);
-    out.at_most_output_tokens = plan_output_tokens(job);
+    out.at_most_output_tokens = plan_output_tokens(job, call->kind);
     return out;
 }
 

@@ -134,6 +134,7 @@ void job_free(struct job *job)
     free(job->seal_tenant);
     free(job->seal_batch);
     free(job->bad_id);
+    free(job->route_why);
     free(job->raw);
     free(job);
 }

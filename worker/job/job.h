@@ -66,6 +66,7 @@ enum job_event_kind {
     JOB_LOOKED_UP,
     JOB_FETCHED,
     JOB_ADMITTED,  // limits let the next call pass; of DOCUMENT: there is room for it
+    JOB_REROUTE,   // another model of the route can, and the plan's cannot
     JOB_EXTRACTED, // the extractor has ended
     JOB_KEPT,
     JOB_INTENDED,
@@ -106,6 +107,12 @@ struct job_event {
     const struct park_place *park;       // of PARK: why and until when
 };
 
+// How soon a model can take calls.
+struct model_outlook {
+    int64_t closed_ms; // from now; 0: it is open. INT64_MAX: nobody knows
+    const char *why;   // it is closed; lives as long as the program
+};
+
 // What the rules may know of the outside at this moment.
 struct job_now {
     const struct config *config;
@@ -119,6 +126,11 @@ struct job_now {
     const struct fact_words *words;    // NULL: each check of a summary makes its own
     struct prompt_overhead *overhead;  // of the last job planned; NULL: each job counts its own
     const struct calibrate *calibrate; // what the job's model taught; NULL: nothing yet
+    int load_percent;                  // how much of the worker's window is taken; -1: not known
+    // What is known of a model; NULL: all are open.
+    void (*outlook)(const void *context, const struct config_model *model,
+                    struct model_outlook *out);
+    const void *outlook_context;
 };
 
 enum action_kind {
@@ -166,6 +178,8 @@ struct plan {
     struct plan_call *calls;
     size_t count, cursor;
     char *calls_json;
+    char *why;           // this model and reasoning; NULL: there was no choice
+    bool asked;          // an intent with it was sent: its number is taken
     bool stored;         // its row is in PostgreSQL
     bool truncated;      // the text was cut to fit
     int64_t part_tokens; // what a part was made to fit
@@ -288,7 +302,12 @@ struct job {
     char text_sha256[65];
     int64_t text_tokens, overhead_tokens; // estimates of plan.c; 0: not made yet
     struct plan plan;
-    size_t route_place; // which model of the route
+    const char *route;             // or model: the spec's, or a rule's; NULL before the first plan
+    size_t route_place;            // which model of the route
+    uint64_t route_out;            // a bit a place that cannot have this job
+    char *route_why;               // why those are out
+    enum reasoning_mode reasoning; // the spec's, or a rule's
+    bool reasoning_ruled;
     struct call call;
     int64_t not_before_ms;      // monotonic: backoff; 0: none
     int64_t spent_picousd;      // by all attempts; the bound where one is in doubt
@@ -351,6 +370,10 @@ struct pack_room job_pack_need(struct job *job);
 // member, in their order.
 void job_share_answer(struct job *const *members, size_t count, char (*ids)[PROMPT_ID_BYTES],
                       struct job_share *out);
+// What its calls ask for: of the job, or of a rule, where the model takes it.
+enum reasoning_mode job_reasoning(const struct job *job);
+// Whether it waits for a model that is closed for long, and another of its route is open.
+bool job_wants_other_model(const struct job *job, const struct job_now *now);
 // Whether it waits for nothing but room for its document, or a free extractor.
 bool job_wants_document(const struct job *job, int64_t now_ms);
 // The key of the job's question, once its document's hash is known; NULL before, and where its

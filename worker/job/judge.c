@@ -178,11 +178,9 @@ static enum step_result fatal(struct job *job, const struct failure *failure,
     if (failure->say_retry)
         return retry(job, failure, context);
     bool next = failure->code == ERR_MODEL_NOT_FOUND &&
-                config_find_model(context->now->config, job->spec->model, job->route_place + 1);
+                route_leave(job, context->now->config, "model_not_found");
     if (!next)
         return fail_with(job, failure, ATTEMPT_FAILED, context);
-    job->route_place++;
-    job->plan.part_tokens = 0;
     draft_attempt(job, ATTEMPT_FAILED, context->now);
     return record_then(job, STEP_PLAN, context);
 }

@@ -16,13 +16,13 @@ bool job_can_pack(const struct job *job)
     const struct call *call = &job->call;
     return plan->count == 1 && plan->calls[0].kind == PLAN_WHOLE && !plan->truncated &&
            !call->alone && !call->repaired && !call->widened && call->doubtful == 0 &&
-           !job->forbidden && pack_allowed(job->spec);
+           !job->forbidden && job_reasoning(job) != REASONING_ON && pack_allowed(job->spec);
 }
 
 struct pack_room job_pack_need(struct job *job)
 {
     int64_t output = pack_output_tokens(job->spec, plan_text_tokens(job), job->text_chars,
-                                        plan_output_tokens(job));
+                                        plan_output_tokens(job, PLAN_WHOLE));
     int64_t input = plan_overhead_tokens(job) + tokens_upper(plan_text_tokens(job));
     struct pack_room need = {.documents = 1, .tokens = input + output, .output_tokens = output};
     const struct usage most = {.known = true, .input_tokens = input, .output_tokens = output};

@@ -55,14 +55,27 @@ bool plan_make(struct job *job, const struct config_model *model, int32_t no, in
 // False: it is of another text, another program, or no model of the configuration.
 bool plan_read(struct job *job, const struct config_model *model, const struct plan_row *row);
 // The saved plan of the highest number, with its answers. False: there is none that can be used.
-bool plan_restore(struct job *job, const struct config *config);
+bool plan_restore(struct job *job, const struct job_now *now);
 // The text that the call at the cursor is about: borrowed from the job, or built into `out`.
 void plan_call_text(const struct job *job, struct buf *out, const char **text, size_t *len);
-int64_t plan_output_tokens(const struct job *job);
+// The most that an answer of this kind of call needs: what is sent as its limit.
+int64_t plan_output_tokens(const struct job *job, enum plan_call_kind kind);
 // Estimates that every plan and attempt needs, made once: the whole text's, and those of a prompt
 // without its text (an upper bound).
 int64_t plan_text_tokens(struct job *job);
 int64_t plan_overhead_tokens(struct job *job);
+
+// route.c
+// The model of the next plan; *out_why on the heap, NULL where there was nothing to choose. NULL:
+// none is left.
+const struct config_model *route_choose(struct job *job, const struct job_now *now, char **out_why);
+// What a restored plan had chosen.
+void route_restore(struct job *job, const struct saved_plan *saved, const struct job_now *now);
+// The plan's model cannot have this job. False: no other can, or paid answers keep it there.
+bool route_leave(struct job *job, const struct config *config, const char *reason);
+// The same for a budget that has no room: every model that is not cheaper is out.
+bool route_leave_for_cheaper(struct job *job, const struct config *config,
+                             const struct budget_refusal *refusal);
 
 // call.c
 void call_deinit(struct call *call);

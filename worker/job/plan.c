@@ -24,6 +24,15 @@
 #define LEAST_TEXT_TOKENS 200
 // The output limit of a summary call where the job names none: summary, points and quotes.
 #define OUTPUT_FLOOR_TOKENS 1024
+// Characters of a key point at most, and of the quote that the prompt asks for.
+#define POINT_CHARS 200
+#define QUOTE_CHARS 300
+// JSON around one value.
+#define FIELD_TOKENS 20
+// Tokens of a thousand characters.
+#define LEAST_DENSITY 350
+#define OTHER_DENSITY 700
+#define MOST_DENSITY  1500
 
 void plan_deinit(struct plan *plan)
 {
@@ -31,21 +40,47 @@ void plan_deinit(struct plan *plan)
         free(plan->calls[i].answer);
     free(plan->calls);
     free(plan->calls_json);
+    free(plan->why);
     *plan = (struct plan){0};
 }
 
-// A model that may reason gets its whole limit, since reasoning counts as output; a plain summary
-// gets twice what its longest form takes.
-int64_t plan_output_tokens(const struct job *job)
+// Tokens of a thousand characters of the answer: as many as the document has, since quotes are
+// copied from it; before it is counted, or where the answer is in a language that is named, as many
+// as most scripts take.
+static int64_t tokens_of_1000_chars(const struct job *job)
+{
+    int64_t density = job->spec->language ? OTHER_DENSITY : LEAST_DENSITY;
+    if (job->text_tokens == 0 || job->text_chars == 0)
+        return OTHER_DENSITY;
+    int64_t own = job->text_tokens * 1000 / job->text_chars;
+    own = own < MOST_DENSITY ? own : MOST_DENSITY;
+    return own > density ? own : density;
+}
+
+// Our own form at its longest: models write up to twice the summary that was asked for.
+static int64_t form_tokens(const struct job *job, enum plan_call_kind kind)
+{
+    const struct job_spec *spec = job->spec;
+    int64_t points = kind == PLAN_PART ? prompt_part_points(spec) : spec->points_max;
+    int64_t point_chars = POINT_CHARS + (spec->evidence_quotes ? QUOTE_CHARS : 0);
+    int64_t chars =
+        2 * (kind == PLAN_PART ? PART_SUMMARY_CHARS : spec->max_chars) + points * point_chars;
+    return tokens_upper(chars * tokens_of_1000_chars(job) / 1000) + (points + 2) * FIELD_TOKENS;
+}
+
+// A model that may reason gets its whole limit, since reasoning counts as output, and so does a
+// form of the user's own.
+int64_t plan_output_tokens(const struct job *job, enum plan_call_kind kind)
 {
     const struct job_spec *spec = job->spec;
     int64_t most = job->plan.model->max_output_tokens;
     if (spec->max_output_tokens > 0)
         return spec->max_output_tokens < most ? spec->max_output_tokens : most;
-    if (spec->output_schema_json || spec->reasoning_effort ||
-        job->plan.model->reasoning != REASONING_NONE)
+    bool may_reason = job->plan.model->reasoning != REASONING_NONE &&
+                      (job->reasoning != REASONING_OFF || spec->reasoning_effort);
+    if (may_reason || prompt_own_schema(spec, call_prompt_kind(kind)))
         return most;
-    int64_t want = 2 * (spec->max_chars + spec->points_max * 300);
+    int64_t want = form_tokens(job, kind);
     if (want < OUTPUT_FLOOR_TOKENS)
         want = OUTPUT_FLOOR_TOKENS;
     return want < most ? want : most;
@@ -69,7 +104,9 @@ int64_t plan_text_tokens(struct job *job)
 static int64_t room_for_text(struct job *job)
 {
     const struct config_model *model = job->plan.model;
-    return model->context_tokens - model->context_tokens / 100 - plan_output_tokens(job) -
+    plan_text_tokens(job); // the answer's length follows from the text's script
+    int64_t whole = plan_output_tokens(job, PLAN_WHOLE), part = plan_output_tokens(job, PLAN_PART);
+    return model->context_tokens - model->context_tokens / 100 - (whole > part ? whole : part) -
            plan_overhead_tokens(job);
 }
 
@@ -260,7 +297,7 @@ bool plan_read(struct job *job, const struct config_model *model, const struct p
            calls_from_json(&job->plan, row->calls_json, job->text_chars);
 }
 
-bool plan_restore(struct job *job, const struct config *config)
+bool plan_restore(struct job *job, const struct job_now *now)
 {
     const struct saved_plan *last = NULL;
     for (size_t i = 0; i < job->saved.plan_count; i++)
@@ -273,15 +310,18 @@ bool plan_restore(struct job *job, const struct config *config)
                            .prompt_version = last->prompt_version,
                            .text_sha256 = last->text_sha256,
                            .calls_json = last->calls_json};
-    if (!plan_read(job, model_by_name(config, last->model), &row)) {
+    if (!plan_read(job, model_by_name(now->config, last->model), &row)) {
         // Its number is taken: the next plan gets the one after it.
         int32_t no = last->plan_no;
         plan_deinit(&job->plan);
         job->plan.no = no;
+        job->plan.asked = true;
         return false;
     }
-    job->plan.stored = true;
+    job->plan.stored = job->plan.asked = true;
     job->plan.calls_json = own_strdup(last->calls_json);
+    job->plan.why = own_strdup(last->why);
+    route_restore(job, last, now);
     const struct plan_call *first = &job->plan.calls[0];
     job->plan.truncated = first->kind == PLAN_WHOLE && first->to < job->text_chars;
     place_saved_parts(job);
@@ -326,21 +366,36 @@ static bool make_schema(struct job *job)
     return job->schema != NULL;
 }
 
-static bool choose_model(struct job *job, const struct config *config,
-                         const struct config_model **out)
+static bool has_price(struct job *job, const struct config_model *model)
 {
-    const struct config_model *model =
-        config_find_model(config, job->spec->model, job->route_place);
-    if (!model) {
-        failure_set(&job->failure, ERR_UNKNOWN_MODEL, "no model or route \"%s\"", job->spec->model);
-        return false;
+    if (model->price.known || model->price.free)
+        return true;
+    failure_set(&job->failure, ERR_NO_PRICE, "model \"%s\" has no price", model->name);
+    return false;
+}
+
+// Of the route's models the first that can have the job. False: job->failure says why none can.
+static bool make_plan(struct job *job, const struct job_now *now, int32_t no)
+{
+    int64_t part_tokens = job->plan.part_tokens;
+    for (;;) {
+        char *why = NULL;
+        const struct config_model *model = route_choose(job, now, &why);
+        if (!model) {
+            failure_set(&job->failure, ERR_UNKNOWN_MODEL, "no model or route \"%s\"",
+                        job->route ? job->route : "default");
+            return false;
+        }
+        bool ok = has_price(job, model) && plan_make(job, model, no, part_tokens);
+        free(job->plan.why);
+        job->plan.why = why;
+        if (ok)
+            return true;
+        char code[40];
+        if (!route_leave(job, now->config, failure_code(&job->failure, code, sizeof(code))))
+            return false;
+        part_tokens = 0;
     }
-    if (!model->price.known && !model->price.free) {
-        failure_set(&job->failure, ERR_NO_PRICE, "model \"%s\" has no price", model->name);
-        return false;
-    }
-    *out = model;
-    return true;
 }
 
 enum step_result step_plan(struct job *job, const struct job_event *event,
@@ -355,20 +410,19 @@ enum step_result step_plan(struct job *job, const struct job_event *event,
     }
     if (job->overhead_tokens == 0)
         job->overhead_tokens = prompt_overhead_tokens(job->spec, now->overhead);
-    if (job->plan.count == 0 && make_schema(job) && plan_restore(job, now->config))
+    if (job->plan.count == 0 && make_schema(job) && plan_restore(job, now))
         return plan_ready(job, now);
-    int32_t no = job->plan.no + 1;
+    // A number that no intent has named is free to be used again.
+    int32_t no = job->plan.no > 0 && !job->plan.asked ? job->plan.no : job->plan.no + 1;
     if (no > JOB_PLANS_MAX) {
         failure_set(&failure, ERR_CONTEXT_LENGTH, "too long for the model after %d plans",
                     JOB_PLANS_MAX);
         return job_fail(job, &failure, now);
     }
-    const struct config_model *model;
-    bool ok =
-        choose_model(job, now->config, &model) && plan_make(job, model, no, job->plan.part_tokens);
-    if (!ok) {
+    if (!make_plan(job, now, no)) {
         failure = job->failure;
         return job_fail(job, &failure, now);
     }
+    job->failure = (struct failure){0};
     return plan_ready(job, now);
 }
