@@ -12,3 +12,6 @@ create table precis_data.answers (
 
 -- Another job makes this one's answer: it gets no attempt, and waits to copy.
 alter table precis_data.claims add column twin boolean not null default false;
+
+-- Of a job that is being cancelled: its call that is under way is cut, and may be paid for nothing.
+alter table precis_data.claims add column cut boolean not null default false;

@@ -334,11 +334,24 @@ static void on_job_answer(struct engine *engine, const struct store_event *event
     engine_step(engine, job, &(struct job_event){.kind = kind, .store = event});
 }
 
+// Jobs were cancelled whose calls are not to be waited for.
+static void look_at_calls(struct engine *engine)
+{
+    struct list *calls = &engine->steps[STEP_CALL];
+    for (struct list_node *node = list_first(calls); node; node = list_next(calls, node)) {
+        struct job *job = engine_job_of(node);
+        job->looked_ms = engine_now(engine);
+        engine->edges.store_ops->look_up(engine->edges.store, job->id, job->job_no);
+    }
+}
+
 static void on_notice(struct engine *engine, const char *what)
 {
     if (strcmp(what, "pause") == 0)
         engine->next_take_ms = 0; // its answer says what is paused
     quota_noticed(engine, what);
+    if (strcmp(what, "cancel") == 0)
+        look_at_calls(engine);
 }
 
 static void on_housekeeping(struct engine *engine, const struct store_event *event)
@@ -456,7 +469,8 @@ static void look_for_stops(struct engine *engine, enum step step)
     for (struct list_node *node = list_first(waiting); node && left > 0;
          node = list_next(waiting, node)) {
         struct job *job = engine_job_of(node);
-        if (now_ms - job->step_since_ms < LOOK_MS || now_ms - job->looked_ms < LOOK_MS)
+        int64_t every_ms = step == STEP_CALL ? LOOK_CALL_MS : LOOK_MS;
+        if (now_ms - job->step_since_ms < every_ms || now_ms - job->looked_ms < every_ms)
             continue;
         job->looked_ms = now_ms;
         left--;
@@ -495,6 +509,7 @@ static void keep_house(struct engine *engine)
             if (waiting[i] != STEP_TWIN) // those ask by themselves
                 look_for_stops(engine, waiting[i]);
         }
+        look_for_stops(engine, STEP_CALL);
     }
 }
 

@@ -167,8 +167,9 @@ static void act_record(struct engine *engine, struct job *job)
         .part = draft->has_part ? &draft->part : NULL,
         .outcome = draft->has_outcome ? &draft->outcome : NULL,
     };
-    if (draft->has_attempt)
+    if (draft->has_attempt && !draft->counted)
         count_attempt(engine, job);
+    draft->counted = true; // what PostgreSQL refuses is recorded again
     engine->edges.at_point(engine->edges.world, "before_record");
     engine->edges.store_ops->record(engine->edges.store, &request);
 }

@@ -329,7 +329,7 @@ void intake_take(struct engine *engine, const struct requeued_job *job)
 
 // Jobs that wait for a twin are not counted: the twin may be a job that died with its worker and
 // has to be read again, and a window that is full of those who wait for it would never read it.
-// What bounds them is the number of unfinished messages of a partition.
+// What bounds them: they are parked after a while (job/twin.c).
 static size_t jobs_in_window(const struct engine *engine)
 {
     return engine->jobs.len - engine->steps[STEP_TWIN].len;

@@ -148,7 +148,7 @@ static void take_pauses(struct engine *engine, const struct store_event *event)
 
 // ------------------------------------------------------------------------------- the window
 
-// Without those that are on their way to PostgreSQL.
+// Without those that are on their way to PostgreSQL, and those that wait for a twin.
 static size_t window_len(const struct engine *engine)
 {
     size_t gone = engine->steps[STEP_PARK].len;
@@ -156,7 +156,7 @@ static size_t window_len(const struct engine *engine)
         for (struct list_node *node = list_first(&engine->steps[STEP_CLAIM]); node;
              node = list_next(&engine->steps[STEP_CLAIM], node))
             gone += engine_job_of(node)->place.reason != NULL;
-    return engine->jobs.len - gone;
+    return engine->jobs.len - engine->steps[STEP_TWIN].len - gone;
 }
 
 static bool has_begun(const struct job *job)

@@ -29,9 +29,10 @@
 #define RENEW_MS        3000
 #define SWEEP_MS        10000
 #define REQUEUED_MS     1000
-#define SCAN_MS         1000 // how often waiting jobs' reasons are looked at
-#define LOOK_MS         2000 // how often it is asked whether a waiting job was cancelled
-#define LOOK_BATCH      500  // jobs a scan asks for at most
+#define SCAN_MS         1000  // how often waiting jobs' reasons are looked at
+#define LOOK_MS         2000  // how often it is asked whether a waiting job was cancelled
+#define LOOK_CALL_MS    10000 // and whether a call is to be cut; a notice tells it sooner
+#define LOOK_BATCH      500   // jobs a scan asks for at most
 #define ANNOUNCE_BATCH  200
 #define REQUEUED_BATCH  200
 #define EXCHANGE_BATCH  50 // jobs that come to a full window at once, for others that leave it

@@ -500,9 +500,38 @@ static void what_never_left_is_not_in_doubt(void **state)
     walk_deinit(&walk);
 }
 
+static void walk_cancelled(struct walk *walk, bool cut)
+{
+    struct store_event store = {.kind = STORE_LOOKED_UP,
+                                .u.looked_up = {LOOKUP_HELD, STOP_CANCELLED, cut}};
+    walk_store(walk, JOB_LOOKED_UP, &store);
+}
+
+// Cancelled while its call is under way: that is waited for, or cut and in doubt.
+static void a_call_is_cut_where_that_is_wanted(void **state)
+{
+    (void)state;
+    struct walk walk;
+    walk_to_admit(&walk, WALK_JOB(""));
+    walk_to_call(&walk);
+    walk_cancelled(&walk, false);
+    ASSERT_STEP(&walk, "call");
+    walk_cancelled(&walk, true);
+    ASSERT_STEP(&walk, "finish");
+    ASSERT_ASKED(&walk, ACTION_CANCEL_CALL);
+    ASSERT_ASKED(&walk, ACTION_RECORD);
+    assert_int_equal(walk.job->draft.outcome.state, JOB_CANCELLED);
+    assert_true(walk.job->draft.has_attempt);
+    assert_int_equal(walk.job->draft.attempt.outcome, ATTEMPT_IN_DOUBT);
+    assert_true(walk.job->draft.attempt.at_most_picousd > 0);
+    assert_null(walk.job->draft.outcome.dead_letter);
+    walk_finish(&walk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_is_cut_where_that_is_wanted),
         cmocka_unit_test(one_answer_ends_the_job),
         cmocka_unit_test(each_call_is_estimated_by_its_own_text),
         cmocka_unit_test(a_passing_fault_is_tried_again),

@@ -126,6 +126,27 @@ static void a_twin_waits_and_copies(void **state)
     walk_deinit(&walk);
 }
 
+static void a_twin_does_not_wait_long_in_memory(void **state)
+{
+    (void)state;
+    struct walk walk;
+    walk_to_twin(&walk, WALK_JOB(""));
+    walk.now.can_park = true;
+    walk.now.now_ms += 9999;
+    walk_reused(&walk, REUSE_WAIT, STOP_NONE);
+    ASSERT_STEP(&walk, "twin");
+    walk.now.now_ms += 1;
+    walk_plain(&walk, JOB_WAKE);
+    walk_reused(&walk, REUSE_WAIT, STOP_NONE);
+    ASSERT_STEP(&walk, "park");
+    ASSERT_ASKED_ONLY(&walk, ACTION_PARK);
+    assert_true(walk.job->place.due_ms > walk.now.db_now_ms);
+    struct store_event parked = {.kind = STORE_PARKED, .u.parked.verdict = PARK_DONE};
+    walk_store(&walk, JOB_PARKED, &parked);
+    assert_true(walk.verdict == JOB_ENDED && walk.job->parked);
+    walk_deinit(&walk);
+}
+
 static void a_twin_that_nobody_answers_for_goes_on(void **state)
 {
     (void)state;
@@ -202,6 +223,7 @@ int main(void)
         cmocka_unit_test(a_question_is_its_tenant_content_model_and_prompt),
         cmocka_unit_test(jobs_that_ask_the_same_have_one_key),
         cmocka_unit_test(a_twin_waits_and_copies),
+        cmocka_unit_test(a_twin_does_not_wait_long_in_memory),
         cmocka_unit_test(a_twin_that_nobody_answers_for_goes_on),
         cmocka_unit_test(a_twin_can_be_stopped_lost_and_left),
         cmocka_unit_test(who_asks_for_a_fresh_answer_waits_for_nobody),

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/change.h"
 #include "cmd/command.h"
@@ -18,6 +19,7 @@ struct cancel {
     int64_t held, unheld;            // jobs that are being cancelled now
     int64_t done, failed, cancelled; // that have an outcome already
     int64_t batches;                 // marked
+    bool cuts;                       // calls under way
 };
 
 static const char stop_sql[] =
@@ -28,9 +30,12 @@ static const char stop_sql[] =
     "  where" PICK_WHERE PICK_NEWEST
     "   and not exists (select from precis_data.outcomes o where o.job_no = j.job_no)"
     "  order by c.job_no for update of c),"
-    " stopped as (update precis_data.claims c set stop = 'cancelled' from picked p"
-    "  where c.job_no = p.job_no and c.stop is null)"
-    " select count(*) filter (where held), count(*) filter (where not held) from picked";
+    " stopped as (update precis_data.claims c set stop = coalesce(c.stop, 'cancelled'),"
+    "   cut = c.cut or $5::boolean from picked p"
+    "  where c.job_no = p.job_no and (c.stop is null or $5::boolean)),"
+    " told as (select pg_notify('precis', 'cancel') where $5::boolean)"
+    " select count(*) filter (where held), count(*) filter (where not held)"
+    " from picked left join told on true";
 
 static const char ended_sql[] =
     "select count(*) filter (where o.state = 'done'), count(*) filter (where o.state = 'failed'),"
@@ -79,10 +84,13 @@ static bool apply(struct pg_session *session, void *context, struct pg_error *ou
 {
     struct cancel *cancel = context;
     int64_t stopped[2], ended[3];
+    const char *params[PICK_PARAMS + 1];
+    memcpy(params, cancel->pick.params, sizeof(cancel->pick.params));
+    params[PICK_PARAMS] = cancel->cuts ? "true" : "false";
     if (!mark_batches(session, cancel, out_error) ||
         !record_unread(session, &cancel->pick, out_error) ||
-        !change_numbers(session, &(struct change_ask){stop_sql, cancel->pick.params, PICK_PARAMS},
-                        stopped, 2, out_error) ||
+        !change_numbers(session, &(struct change_ask){stop_sql, params, PICK_PARAMS + 1}, stopped,
+                        2, out_error) ||
         !change_numbers(session, &(struct change_ask){ended_sql, cancel->pick.params, PICK_PARAMS},
                         ended, 3, out_error))
         return false;
@@ -143,9 +151,9 @@ static int print_words(const struct cancel *cancel)
     else
         printf("No job that is known is being cancelled.\n");
     if (cancel->held > 0)
-        printf(
-            "  %lld held by a worker: each ends before its next call, a call under way is paid\n",
-            (long long)cancel->held);
+        printf("  %lld held by a worker: each ends before its next call, a call under way is %s\n",
+               (long long)cancel->held,
+               cancel->cuts ? "cut, and may be paid for nothing" : "finished and paid");
     if (cancel->unheld > 0)
         printf("  %lld held by nobody: a worker ends each as soon as it takes it up\n",
                (long long)cancel->unheld);
@@ -161,6 +169,10 @@ static int print_words(const struct cancel *cancel)
 static int run(struct invocation *invocation)
 {
     struct cancel cancel = {0};
+    const char *running = invocation_value(invocation, "running");
+    cancel.cuts = running && strcmp(running, "stop") == 0;
+    if (running && !cancel.cuts && strcmp(running, "finish") != 0)
+        return invocation_misuse(invocation, "--running is finish or stop");
     int code = pick_read(invocation, true, &cancel.pick);
     if (code == EXIT_DONE)
         code = change_apply(invocation, apply, &cancel);
@@ -170,7 +182,11 @@ static int run(struct invocation *invocation)
     return code;
 }
 
-static const struct option_row options[] = {PICK_OPTIONS, {0}};
+static const struct option_row options[] = {
+    PICK_OPTIONS,
+    {"running", "HOW", "calls under way: finish (the default; kept and paid) or stop (cut)"},
+    {0},
+};
 
 const struct command command_cancel = {
     .name = "cancel",
@@ -179,7 +195,9 @@ const struct command command_cancel = {
     .details =
         "JOB is id, batch/id or tenant/batch/id. With --batch, --tenant or --all, jobs that are\n"
         "sent but not read yet are cancelled too when they are read. A call that is under way is\n"
-        "paid and its answer kept. Jobs that have ended stay as they are; `precis retry` reopens\n"
+        "paid and its answer kept; with --running stop it is cut: what it cost is in doubt, since\n"
+        "providers charge for what they have written. Jobs that have ended stay as they are; "
+        "`precis retry` reopens\n"
         "what was cancelled.",
     .options = options,
     .prints_data = true,

@@ -45,7 +45,7 @@ static const char reopen_sql[] =
     "  where a.job_no = p.job_no and p.state = 'done'),"
     " opened as (update precis_data.claims c set epoch = c.epoch + 1,"
     "   reopened_epoch = c.epoch + 1, reopened_at = clock_timestamp(), worker_id = null,"
-    "   stop = null, crashes = 0 from picked p where c.job_no = p.job_no),"
+    "   stop = null, cut = false, crashes = 0 from picked p where c.job_no = p.job_no),"
     " queued as (insert into precis_data.requeued as q (job_no) select job_no from picked"
     "  on conflict (job_no) do update set due_at = clock_timestamp(), taken_by = null,"
     "   taken_serial = null),"

@@ -421,6 +421,7 @@ struct store_event {
         struct {
             enum lookup_verdict verdict;
             enum job_stop stop; // of a job without an outcome, whoever holds it
+            bool cut;           // its call under way is not waited for
         } looked_up;
         struct {
             enum intent_verdict verdict;

@@ -561,6 +561,7 @@ static void look_ups_done(struct store *store, struct store_item **items, size_t
                                     : verdict[0] == 'f'                    ? LOOKUP_FREE
                                                                            : LOOKUP_HELD;
         event.u.looked_up.stop = store_stop_of(store_text(read, row, 2));
+        event.u.looked_up.cut = store_bool(read, row, 3);
         store_emit(store, &event);
     }
 }

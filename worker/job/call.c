@@ -280,20 +280,26 @@ int64_t call_deadline_ms(const struct job *job)
 }
 
 // Takes the answer out of the reader; the request is over.
-static enum step_result end_call(struct job *job, enum reader_end_cause cause,
-                                 const struct failure *transport,
-                                 const struct step_context *context)
+static void take_answer(struct job *job, enum reader_end_cause cause,
+                        const struct failure *transport, const struct job_now *now)
 {
     struct call *call = &job->call;
     if (call->has_answer)
         model_answer_deinit(&call->answer);
-    reader_end(call->reader, cause, transport, context->now->db_now_ms, &call->answer);
+    reader_end(call->reader, cause, transport, now->db_now_ms, &call->answer);
     call->has_answer = true;
     reader_free(call->reader);
     call->reader = NULL;
     job->cancel_serial = call->serial;
     call->serial = 0;
     buf_deinit(&call->body);
+}
+
+static enum step_result end_call(struct job *job, enum reader_end_cause cause,
+                                 const struct failure *transport,
+                                 const struct step_context *context)
+{
+    take_answer(job, cause, transport, context->now);
     judge_key(job, context);
     return job->pack ? pack_end_call(job, context) : judge_answer(job, context);
 }
@@ -382,6 +388,26 @@ static enum step_result on_http(struct job *job, const struct http_event *http,
     return STEP_DONE;
 }
 
+// Cancelled, and its call is not waited for. What others share, and what is whole but for its end
+// marker, comes to its end all the same.
+static enum step_result on_looked_up(struct job *job, const struct store_event *event,
+                                     const struct step_context *context)
+{
+    const struct job_now *now = context->now;
+    if (!event->u.looked_up.cut || job->pack)
+        return STEP_WAIT;
+    job_act(context, ACTION_CANCEL_CALL);
+    if (job->call.finished_ms >= 0)
+        return end_call(job, READER_END_GRACE, NULL, context);
+    struct failure failure;
+    failure_set(&failure, ERR_CANCELLED, "cut on request");
+    failure.doubtful = job->call.sent_ms >= 0;
+    take_answer(job, READER_END_BROKEN, &failure, now);
+    draft_attempt(job, failure.doubtful ? ATTEMPT_IN_DOUBT : ATTEMPT_CANCELLED, now);
+    job->stop = event->u.looked_up.stop;
+    return job_stopped(job, now);
+}
+
 enum step_result step_call(struct job *job, const struct job_event *event,
                            const struct step_context *context)
 {
@@ -389,6 +415,8 @@ enum step_result step_call(struct job *job, const struct job_event *event,
         return on_http(job, event->http, context);
     if (event->kind == JOB_WAKE)
         return on_clock(job, context);
+    if (event->kind == JOB_LOOKED_UP)
+        return on_looked_up(job, event->store, context);
     job->dropped = true;              // JOB_STOP
     if (job->call.finished_ms >= 0) { // whole but for its end marker
         job_act(context, ACTION_CANCEL_CALL);

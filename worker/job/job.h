@@ -234,6 +234,7 @@ struct document {
 // What RECORD or FINISH writes; strings point into the job.
 struct record_draft {
     bool has_attempt, has_part, has_outcome;
+    bool counted; // in the metrics
     struct attempt_result attempt;
     char error[1200];
     char code[40];

@@ -16,6 +16,10 @@
 #include "core/identity.h"
 #include "job/parts.h"
 
+// So long a twin waits in memory, and then so long in PostgreSQL each time.
+#define STAY_MS 10000
+#define AWAY_MS 5000
+
 bool twin_is_fresh(const struct job *job)
 {
     return job->spec->fresh || job->saved.anew;
@@ -72,10 +76,9 @@ enum step_result twin_enter(struct job *job, const struct step_context *context)
     return STEP_WAIT;
 }
 
-static enum step_result end_here(struct job *job, bool copied, const struct job_now *now)
+static enum step_result end_here(struct job *job, const struct job_now *now)
 {
-    job->copied = job->had_outcome = copied;
-    job->dropped = !copied;
+    job->copied = job->had_outcome = true;
     job_move(job, STEP_END, now);
     return STEP_DONE;
 }
@@ -100,18 +103,29 @@ static enum step_result hold(struct job *job, const struct job_now *now)
     return STEP_WAIT;
 }
 
+// What takes long is not waited for in memory: nor can a window full of twins keep out the job that
+// they wait for, where that has to be read again after its worker ended.
+static enum step_result wait_elsewhere(struct job *job, const struct step_context *context)
+{
+    const struct park_place place = {.reason = "order",
+                                     .due_ms = context->now->db_now_ms + AWAY_MS};
+    return job_park(job, &place, context);
+}
+
 enum step_result step_twin(struct job *job, const struct job_event *event,
                            const struct step_context *context)
 {
     const struct job_now *now = context->now;
     if (event->kind == JOB_STOP)
-        return end_here(job, false, now);
+        return job_leave(job, context);
     if (event->kind == JOB_WAKE)
         return on_clock(job, context);
     switch (event->store->u.reused.verdict) {
     case REUSE_COPIED:
-        return end_here(job, true, now);
+        return end_here(job, now);
     case REUSE_WAIT:
+        if (now->can_park && now->now_ms - job->step_since_ms >= STAY_MS)
+            return wait_elsewhere(job, context);
         job_wake_at(job, now->now_ms + JOB_TWIN_MS);
         return STEP_WAIT;
     case REUSE_FREE:
