@@ -85,7 +85,7 @@ def run_all(precis, prefix, count, **summarize):
 
 @pytest.mark.modelsim("--rpm", "300", "--burst-seconds", "4")
 def test_packing_finishes_sooner(precis, long_run):
-    count, rpm = (2000, 300) if long_run else (80, 120)
+    count, rpm = (2000, 300) if long_run else (100, 240)
     limit(precis, rpm)
     worker = precis.start_worker()
     alone = run_all(precis, "alone", count, pack="never")
