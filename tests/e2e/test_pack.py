@@ -83,6 +83,7 @@ def run_all(precis, prefix, count, **summarize):
     return names
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.modelsim("--rpm", "300", "--burst-seconds", "4")
 def test_packing_finishes_sooner(precis, long_run):
     count, rpm = (2000, 300) if long_run else (100, 240)
