@@ -38,7 +38,7 @@ static struct forecast_line fit(struct forecast *forecast)
 {
     double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0, most = 0, weight = 1;
     const double fade = exp2(-1.0 / FORECAST_HALF_LIFE);
-    for (int64_t s = forecast->second - 1; s >= forecast->first; s--, weight *= fade) {
+    for (int64_t s = forecast->second - 1; s >= forecast->first; s--) {
         double x = (double)(s - forecast->second) + 0.5, y = *cell(forecast, s);
         w += weight;
         wx += weight * x;
@@ -46,6 +46,7 @@ static struct forecast_line fit(struct forecast *forecast)
         wxx += weight * x * x;
         wxy += weight * x * y;
         most = y > most ? y : most;
+        weight *= fade;
     }
     double spread = w * wxx - wx * wx;
     struct forecast_line line = {.most = most};
