@@ -51,7 +51,9 @@ struct fleet {
     int64_t surge_percent, surge_ms, surge_from_ms; // -1: none is under way
     int64_t closed_until_ms;
     int foreign_per_thousand; // of the limit, that another program takes
-    int64_t tokens_used, meanwhile;
+    int64_t tokens_used;
+    int64_t at_once, at_once_most; // calls; most 0: any number
+    int64_t at_once_ms;            // their sum over time, in call milliseconds
     int64_t jobs, accepted, refused, asks;
     int64_t from_ms; // accepted and refused are counted from here on
     int64_t *minute; // accepted, by second
@@ -80,6 +82,8 @@ static bool take(struct fleet *fleet, int64_t tokens)
 {
     if (fleet->world.now_ms < fleet->closed_until_ms)
         return false;
+    if (fleet->requests.per_minute == 0)
+        return true;
     fill(fleet, &fleet->requests);
     fill(fleet, &fleet->tokens);
     bool fits = fleet->requests.level >= 1000 && fleet->tokens.level >= tokens * 1000;
@@ -99,6 +103,7 @@ struct exchange {
     int64_t tokens_in, tokens_out;
     int64_t left_requests, left_tokens;
     bool refused;
+    bool too_many; // at once
 };
 
 static void after_event(struct fleet_worker *worker);
@@ -122,14 +127,21 @@ static void emit_header(const struct exchange *exchange, const char *name, int64
     emit(exchange, &event);
 }
 
+static int status_of(const struct exchange *exchange)
+{
+    return exchange->too_many ? 503 : exchange->refused ? 429 : 200;
+}
+
 static void emit_head(const struct exchange *exchange)
 {
     const struct fleet *fleet = exchange->worker->fleet;
-    struct http_event status = {.kind = HTTP_STATUS, .status = exchange->refused ? 429 : 200};
+    struct http_event status = {.kind = HTTP_STATUS, .status = status_of(exchange)};
     struct http_event type = {
         .kind = HTTP_HEADER, .name = "content-type", .value = "application/json"};
     emit(exchange, &status);
     emit(exchange, &type);
+    if (fleet->at_once_most > 0)
+        return;
     emit_header(exchange, "x-ratelimit-limit-requests", fleet->requests.per_minute);
     emit_header(exchange, "x-ratelimit-limit-tokens", fleet->tokens.per_minute);
     emit_header(exchange, "x-ratelimit-remaining-requests", exchange->left_requests);
@@ -151,6 +163,8 @@ static void answer_call(void *context, void *data)
     const struct exchange *exchange = data;
     struct buf body;
     buf_init(&body, 0);
+    if (!exchange->too_many)
+        exchange->worker->fleet->at_once--;
     if (exchange->refused)
         buf_add_str(&body, "{\"error\":{\"message\":\"slow\",\"code\":\"rate_limit_exceeded\"}}");
     else
@@ -172,7 +186,10 @@ static void answer_call(void *context, void *data)
 
 static void count_call(struct fleet *fleet, struct exchange *exchange)
 {
-    exchange->refused = !take(fleet, exchange->tokens_in + exchange->tokens_out);
+    exchange->too_many = fleet->at_once_most > 0 && fleet->at_once >= fleet->at_once_most;
+    exchange->refused =
+        exchange->too_many || !take(fleet, exchange->tokens_in + exchange->tokens_out);
+    fleet->at_once += !exchange->too_many;
     exchange->left_requests = fleet->requests.level / 1000;
     exchange->left_tokens = fleet->tokens.level / 1000;
     if (!exchange->refused)
@@ -201,6 +218,8 @@ static void arrive(void *context, void *data)
     count_call(fleet, exchange);
     emit(exchange, &sent);
     int64_t latency_ms = exchange->refused ? 5 : world_range(&fleet->world, 300, 1500);
+    if (!exchange->refused && fleet->world.now_ms >= fleet->from_ms)
+        fleet->at_once_ms += latency_ms;
     world_after(&fleet->world, latency_ms, answer_call, fleet, exchange);
     after_event(exchange->worker);
 }
@@ -550,6 +569,7 @@ static void begin_counting(struct fleet *fleet)
 {
     fleet->from_ms = fleet->world.now_ms;
     fleet->accepted = fleet->refused = fleet->asks = fleet->tokens_used = 0;
+    fleet->at_once_ms = 0;
 }
 
 static int64_t most_in_a_minute(const struct fleet *fleet)
@@ -726,6 +746,7 @@ static double strike(struct fleet *fleet, enum fleet_trouble trouble, int64_t *o
         *out_wait_ms = 10000;
         return 1;
     case FLEET_TOKENS:
+    case FLEET_UNKNOWN:
     case FLEET_TROUBLES:
         break;
     }
@@ -736,7 +757,9 @@ void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
                      struct fleet_figures *out)
 {
     int64_t wait_ms, tpm = trouble == FLEET_TOKENS ? 400000 : 4000000;
-    struct fleet *fleet = fleet_new(seed, workers, 1200, tpm);
+    bool unknown = trouble == FLEET_UNKNOWN;
+    struct fleet *fleet = fleet_new(seed, workers, unknown ? 0 : 1200, unknown ? 0 : tpm);
+    fleet->at_once_most = unknown ? 60 : 0;
     for (int i = 0; i < workers; i++)
         fleet->workers[i].wants = true;
     run_until(fleet, 20000);
@@ -751,6 +774,8 @@ void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
     out->meanwhile = meanwhile;
     if (trouble == FLEET_TOKENS)
         out->used = (double)fleet->tokens_used / ((double)tpm / 2);
+    if (unknown)
+        out->used = (double)fleet->at_once_ms / (60.0 * 30000);
     fleet_free(fleet);
 }
 
@@ -763,9 +788,13 @@ static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
         double used;
         int64_t refused, meanwhile;
     } aims[FLEET_TROUBLES] = {
-        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.88, 0, 60},
-        [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60}, [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
-        [FLEET_KILLED] = {"killed", 0.95, 0, 0},    [FLEET_AWAY] = {"away", 0.95, 0, 0},
+        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},
+        [FLEET_HALVED] = {"halved", 0.88, 0, 60},
+        [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60},
+        [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
+        [FLEET_UNKNOWN] = {"unknown", 0.70, 100, 1000},
+        [FLEET_KILLED] = {"killed", 0.95, 0, 0},
+        [FLEET_AWAY] = {"away", 0.95, 0, 0},
     };
     struct fleet_figures f;
     fleet_disturbed(seed, 4, trouble, &f);

@@ -238,6 +238,46 @@ static void too_long_cuts_where_the_job_says_so(void **state)
     walk_finish(&walk);
 }
 
+// Else it would wait for ever: no minute and no day lets it through.
+static void larger_than_a_whole_limit_fails_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_model limits;
+        int64_t of_key;    // tokens a minute
+        const char *words; // NULL: it fits
+    } rows[] = {
+        {{.tpm = 900}, 0, "of the model's 900 tokens a minute"},
+        {{.tpm = 900}, 90000, NULL},
+        {{.tpm = 90000}, 900, "of the model's 900 tokens a minute"},
+        {{.itpm = 100}, 0, "of the model's 100 input tokens a minute"},
+        {{.otpm = 500}, 0, "of the model's 500 output tokens a minute"},
+        {{.tpd = 1000}, 0, "of the model's 1000 tokens a day"},
+        {{.rpm = 1, .tpm = 90000, .itpm = 9000, .otpm = 9000, .tpd = 90000}, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct walk walk;
+        struct config_key key = {.tpm = rows[i].of_key};
+        walk_init(&walk);
+        walk.provider.keys = (struct config_keys){&key, 1};
+        walk.models[0].tpm = rows[i].limits.tpm;
+        walk.models[0].itpm = rows[i].limits.itpm;
+        walk.models[0].otpm = rows[i].limits.otpm;
+        walk.models[0].tpd = rows[i].limits.tpd;
+        walk_job(&walk, WALK_JOB(""));
+        walk_plain(&walk, JOB_START);
+        walk_claimed_new(&walk);
+        if (rows[i].words) {
+            ASSERT_FAILS(&walk, "over_limit");
+            assert_non_null(strstr(walk.job->draft.outcome_error, rows[i].words));
+            walk_finish(&walk);
+        } else {
+            assert_int_equal(walk.job->step, STEP_ADMIT);
+            walk_deinit(&walk);
+        }
+    }
+}
+
 // However often it is said, the plans have an end.
 static void too_long_for_ever_fails(void **state)
 {
@@ -542,6 +582,7 @@ int main(void)
         cmocka_unit_test(too_long_makes_a_plan_of_smaller_parts),
         cmocka_unit_test(too_long_fails_where_the_job_says_so),
         cmocka_unit_test(too_long_cuts_where_the_job_says_so),
+        cmocka_unit_test(larger_than_a_whole_limit_fails_at_once),
         cmocka_unit_test(too_long_for_ever_fails),
         cmocka_unit_test(the_key_waits_and_no_try_is_used),
         cmocka_unit_test(a_forbidden_job_fails_when_it_is_let_in),
