@@ -226,12 +226,21 @@ language sql as $$
   on conflict do nothing
 $$;
 
+-- Jobs that are parked for want of money look again.
+create function precis_data.budget_changed() returns void language plpgsql as $$
+begin
+  update precis_data.requeued q set due_at = clock_timestamp()
+  where q.reason = 'budget' and q.due_at > clock_timestamp();
+  perform pg_notify('precis', 'budget');
+end $$;
+
 -- Sets one budget; a_limit NULL: none. Calls of the whole fleet wait while it is done: the time of
 -- adding up the ledger, where the budget is new.
 create function precis_data.budget_set(a_scope text, a_name text, a_period text, a_limit bigint,
   a_wall text, a_configured boolean) returns void language plpgsql as $$
 begin
   perform pg_advisory_xact_lock(hashtext('precis budgets'));
+  perform precis_data.budget_changed();
   lock table precis_data.budgets in access exclusive mode;
   insert into precis_data.budgets (scope, name, period, limit_picousd, at_wall, configured)
   values (a_scope, a_name, a_period, a_limit, coalesce(a_wall, 'wait'), a_configured)
@@ -244,7 +253,6 @@ begin
     values (split_part(a_name, '/', 1), split_part(a_name, '/', 2), a_limit)
     on conflict (tenant, name) do update set budget_picousd = excluded.budget_picousd;
   end if;
-  perform pg_notify('precis', 'budget');
 end $$;
 
 -- What a command has set goes; a configuration's comes back when a worker starts with it.
@@ -252,6 +260,7 @@ create function precis_data.budget_forget(a_scope text, a_name text, a_period te
 language plpgsql as $$
 begin
   perform pg_advisory_xact_lock(hashtext('precis budgets'));
+  perform precis_data.budget_changed();
   lock table precis_data.budgets in access exclusive mode;
   delete from precis_data.budgets b
   where b.scope = a_scope and b.name = a_name and b.period = a_period;
@@ -261,7 +270,6 @@ begin
     update precis_data.batches t set budget_picousd = null
     where t.tenant = split_part(a_name, '/', 1) and t.name = split_part(a_name, '/', 2);
   end if;
-  perform pg_notify('precis', 'budget');
 end $$;
 
 -- The budgets of a configuration, all of them: those of an earlier one that are not here go. What a

@@ -349,6 +349,8 @@ static void on_notice(struct engine *engine, const char *what)
 {
     if (strcmp(what, "pause") == 0)
         engine->next_take_ms = 0; // its answer says what is paused
+    if (strcmp(what, "budget") == 0)
+        gate_budget_changed(engine);
     quota_noticed(engine, what);
     if (strcmp(what, "cancel") == 0)
         look_at_calls(engine);

@@ -177,6 +177,18 @@ int64_t gate_pump(struct engine *engine)
     return next_ms;
 }
 
+void gate_budget_changed(struct engine *engine)
+{
+    struct list *waiting = &engine->steps[STEP_ADMIT];
+    for (struct list_node *node = list_first(waiting); node; node = list_next(waiting, node)) {
+        struct job *job = engine_job_of(node);
+        if (!job->walled)
+            continue;
+        job->not_before_ms = engine_now(engine);
+        gate_update(engine, job);
+    }
+}
+
 const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms)
 {
     int64_t now_ms = engine_now(engine);

@@ -21,8 +21,10 @@
 #include "engine_parts.h"
 
 #define FULL_MS 300 // so long a window is full of waiting jobs before messages are read on
-// Jobs of a closed key that stay in the window, to be there when it opens.
+// Jobs of a closed key, or at a budget's wall, that stay in the window to be there when it opens.
 #define STAY_FOR_KEY 16
+// How long jobs at a budget's wall are parked, and up to as long again.
+#define BUDGET_LOOK_MS 300000
 // How long jobs of a closed key are parked at most: it may be opened sooner than was said.
 #define KEY_LOOK_MS 60000
 
@@ -379,6 +381,23 @@ static bool waits_for_key(struct engine *engine, const struct job *job, struct p
     return true;
 }
 
+// Jobs whose budget is used up, but for some that see it when money comes back.
+static bool waits_for_money(struct engine *engine, const struct job *job, struct park_place *out)
+{
+    int64_t now_ms = engine_db_now(engine);
+    if (!job->walled || job->wall_frees || job->not_before_ms <= engine_now(engine) ||
+        job->wall_ends_ms - now_ms < JOB_PARK_MS)
+        return false;
+    // Whoever sets a budget makes them due; what else frees money is found by looking.
+    int64_t look_ms = now_ms + BUDGET_LOOK_MS + job->job_no * 997 % BUDGET_LOOK_MS;
+    *out = (struct park_place){
+        .reason = "budget",
+        .due_ms = job->wall_ends_ms < look_ms ? job->wall_ends_ms : look_ms,
+        .start_ms = job->wall_ends_ms != INT64_MAX ? job->wall_ends_ms : 0,
+    };
+    return true;
+}
+
 static void send_long_waiting(struct engine *engine, enum step step)
 {
     struct list_node *next;
@@ -389,7 +408,8 @@ static void send_long_waiting(struct engine *engine, enum step step)
         next = list_next(&engine->steps[step], node);
         if (parking_is_paused(engine, job))
             send_away(engine, job, &place);
-        else if (step != STEP_ADMIT || !waits_for_key(engine, job, &place))
+        else if (step != STEP_ADMIT ||
+                 (!waits_for_key(engine, job, &place) && !waits_for_money(engine, job, &place)))
             continue;
         else if (stay > 0)
             stay--;

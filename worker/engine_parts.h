@@ -204,6 +204,8 @@ size_t gate_ready(struct gate *gate, struct job **out_first);
 void gate_need(const struct engine *engine, struct job *job, int64_t out[QUOTA_DIMENSIONS]);
 // A call of the job was answered: the speed of its model, what is odd, what its counts teach.
 void gate_answered(struct engine *engine, const struct job *job);
+// A budget was set: those that wait for money ask again.
+void gate_budget_changed(struct engine *engine);
 // What a job in ADMIT waits for.
 const char *gate_reason(const struct engine *engine, const struct job *job, int64_t *out_start_ms);
 

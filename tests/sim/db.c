@@ -514,8 +514,12 @@ static void insert_plan(struct db *db, const struct intent_request *request)
     snprintf(plan->plan.text_sha256, sizeof(plan->plan.text_sha256), "%s", row->text_sha256);
 }
 
-void db_set_budget(struct db *db, const struct budget *budget)
+void db_set_budget(struct db *db, const struct budget *budget, int64_t now_ms)
 {
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].requeued && strcmp(db->jobs[i].reason, "budget") == 0 &&
+            db->jobs[i].due_ms > db_unix_ms(now_ms))
+            db->jobs[i].due_ms = db_unix_ms(now_ms);
     for (size_t i = 0; i < db->budgets_count; i++) {
         struct budget *row = &db->budgets[i];
         if (row->scope == budget->scope && row->period == budget->period &&

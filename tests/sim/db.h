@@ -206,8 +206,8 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
 enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
                               const struct intent_request *request, enum job_stop *out_stop,
                               struct budget_refusal *out_refusal);
-// A budget that is set, or raised; a limit of -1 is none.
-void db_set_budget(struct db *db, const struct budget *budget);
+// A budget that is set, or raised; a limit of -1 is none. Who is parked for money looks again.
+void db_set_budget(struct db *db, const struct budget *budget, int64_t now_ms);
 // What the attempts of the budget's scope have cost, or may have, in the period of that moment;
 // `reserved` is the part of it that is under way.
 int64_t db_budget_used(const struct db *db, const struct budget *budget, int64_t now_ms,

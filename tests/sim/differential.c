@@ -291,6 +291,7 @@ static struct park_place some_place(struct test *test)
         {.reason = "retry", .due_ms = 1600000000000, .start_ms = 1600000000000},
         {.reason = "not_before", .due_ms = 4000000000000, .fails = true},
         {.reason = "paused", .due_ms = INT64_MAX},
+        {.reason = "budget", .due_ms = 4000000000000},
         {.reason = "batch", .due_ms = INT64_MAX, .after_batch = "b"},
         {.reason = "batch", .due_ms = INT64_MAX, .after_batch = "never"},
     };
@@ -771,7 +772,7 @@ static void op_budget(struct test *test)
              budget_scope_text(budget.scope), name, budget_period_text(budget.period),
              budget.limit_picousd, budget_at_wall_text(budget.at_wall));
     run_sql(test, sql);
-    db_set_budget(&test->db, &budget);
+    db_set_budget(&test->db, &budget, NOW_MS);
 }
 
 // What the triggers counted is what the model adds up over its ledger.

@@ -120,7 +120,7 @@ static void make_budgets(struct schedule *schedule)
             .at_wall = world_chance(world, 200) ? BUDGET_FAIL : BUDGET_WAIT,
             .limit_picousd = world_range(world, 0, 30) * CALL_PICOUSD,
         };
-        db_set_budget(&schedule->db, &budget);
+        db_set_budget(&schedule->db, &budget, world->now_ms);
     }
 }
 
@@ -128,8 +128,11 @@ static void make_budgets(struct schedule *schedule)
 static void raise_budgets(struct schedule *schedule)
 {
     promise_budgets(schedule);
-    for (size_t i = 0; i < schedule->db.budgets_count; i++)
-        schedule->db.budgets[i].limit_picousd = INT64_C(1000) * PICOUSD_PER_USD;
+    for (size_t i = 0; i < schedule->db.budgets_count; i++) {
+        struct budget budget = schedule->db.budgets[i];
+        budget.limit_picousd = INT64_C(1000) * PICOUSD_PER_USD;
+        db_set_budget(&schedule->db, &budget, schedule->world.now_ms);
+    }
 }
 
 // Short documents share requests then.

@@ -252,6 +252,7 @@ static enum step_result at_the_wall(struct job *job, const struct budget_refusal
     if (refusal->at_wall == BUDGET_CHEAPER && route_leave_for_cheaper(job, now->config, refusal))
         return plan_again(job, now);
     job->walled = true;
+    job->wall_frees = refusal->may_free;
     job->wall_ends_ms = refusal->ends_ms;
     job->not_before_ms = now->now_ms + budget_look_again_ms(refusal, now->db_now_ms, now->random);
     return admit_enter(job, now);

@@ -319,6 +319,7 @@ struct job {
     struct record_draft draft;
     enum step after_record; // where RECORD goes on to
     bool walled;            // a budget refused its next call
+    bool wall_frees;        // calls under way may leave some of what they hold of it
     int64_t wall_ends_ms;   // unix ms: when that budget's period ends; INT64_MAX: never
     bool forbidden;         // 403 came: fails at its next admission, if its key proves good
     const struct config_model *slot_model; // while holds_slot
