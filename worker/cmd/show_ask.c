@@ -61,7 +61,7 @@ const char show_earlier_sql[] =
                                                       " order by epoch";
 
 const char show_plans_sql[] =
-    "select p.plan_no, p.model, p.prompt_version, p.calls::json as calls,"
+    "select p.plan_no, p.model, p.prompt_version, p.calls::json as calls, p.why,"
     " (select" AT("min(a.sent_at)") " from precis_data.attempts a where a.job_no = p.job_no"
                                     "  and a.plan_no = p.plan_no) as at_ms from precis_data.plans p"
                                     " join precis_data.jobs j on j.job_no = p.job_no where " THIS(

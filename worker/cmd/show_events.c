@@ -122,6 +122,8 @@ static void add_plans(struct events *events, const struct pg_rows *rows)
         else
             buf_printf(&text, " characters in %zu parts, and %zu call%s to combine them",
                        plan.parts, plan.combining, plan.combining == 1 ? "" : "s");
+        if (ask_value(rows, i, "why"))
+            buf_printf(&text, " (%s)", ask_value(rows, i, "why"));
         add_event(events, ask_value(rows, i, "at_ms"), &text, SCREEN_PLAIN);
     }
 }
