@@ -8,6 +8,8 @@
 // the loop's one timer is due.
 #include "app.h"
 
+#include "app_gauges.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +40,7 @@
 #define LEAVE_MS  5000 // for Kafka, and for PostgreSQL, to say goodbye
 #define SIGNALS   3
 #define HOUSE_MS  100
+#define GAUGES_MS 10000
 #define REREAD_MS 30000
 
 enum phase { PHASE_RUN, PHASE_DRAIN, PHASE_LEAVE, PHASE_RELEASE, PHASE_OVER };
@@ -64,7 +67,7 @@ struct app {
     char listen[128];
     enum phase phase;
     int64_t phase_until_ms;
-    int64_t house_due_ms;
+    int64_t house_due_ms, next_gauges_ms;
     bool joined, jobs_stopped;
     bool told_reading;
     bool abandoned; // librdkafka could not be stopped: its threads are left running
@@ -398,6 +401,20 @@ static void on_prepare(uv_prepare_t *handle)
     uv_timer_start(&app->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
 }
 
+// Every ten seconds; the answer comes to on_gauge.
+static void ask_gauges(struct app *app, int64_t now_ms)
+{
+    if (now_ms < app->next_gauges_ms || app->phase != PHASE_RUN)
+        return;
+    app->next_gauges_ms = now_ms + GAUGES_MS;
+    store_gauges(app->store, app_unread(app->kafka), app_calls_most(app->config));
+}
+
+static void on_gauge(void *context, const struct store_gauge *gauge)
+{
+    app_gauge_take(((struct app *)context)->metrics, gauge);
+}
+
 static void tell_reading(struct app *app)
 {
     struct kafka_stats stats;
@@ -421,6 +438,7 @@ static void on_house(uv_timer_t *timer)
     if (engine_key_is_refused(app->engine) && now_ms >= app->next_reread_ms)
         reread_soon(app); // it may have been changed where ${file:} or ${exec:} reads it
     tell_reading(app);
+    ask_gauges(app, now_ms);
 }
 
 // ------------------------------------------------------------------------------- web
@@ -443,10 +461,8 @@ static void get_metrics(void *context, const struct web_request *request, struct
 {
     (void)request;
     struct app *app = context;
-    struct kafka_stats stats;
     engine_measure(app->engine);
-    kafka_stats(app->kafka, &stats);
-    metrics_set(app->metrics, METRIC_KAFKA_LAG, NULL, NULL, stats.in.lag);
+    metrics_set(app->metrics, METRIC_KAFKA_LAG, NULL, NULL, app_unread(app->kafka));
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
     metrics_print(app->metrics, &answer->body);
 }
@@ -514,6 +530,7 @@ static void build_store(struct app *app)
         .log = app->log,
         .context = app,
         .on_event = on_store,
+        .on_gauge = on_gauge,
         .on_refused = on_refused,
     };
     app->store = store_new(&app->loop, &options);

@@ -54,9 +54,9 @@ bool engine_health(const struct engine *engine, struct buf *out)
 
 static void measure_waiting(struct engine *engine)
 {
-    static const char *const reasons[] = {"slots", "key_closed", "requests", "tokens",
-                                          "retry", "not_before", "claimed",  "database",
-                                          "order", "paused"};
+    static const char *const reasons[] = {
+        "slots",    "key_closed", "requests", "tokens", "retry",   "not_before", "claimed",
+        "database", "order",      "paused",   "budget", "breaker", "batch"};
     int64_t counts[sizeof(reasons) / sizeof(reasons[0])] = {0};
     static const enum step steps[] = {STEP_ADMIT, STEP_HELD, STEP_DOCUMENT, STEP_EXTRACT};
     for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)

@@ -58,9 +58,9 @@
 //           outcome there is this worker's and epoch's (also from before), with the announcements
 //           that are not announced yet; else FENCED.
 // park      Where the claim has this worker and epoch, and no outcome is there: it becomes nobody's
-//           (no crash), and the job is due as the place says; with a stop, at once. `paused` without
-//           a pause that covers it, or one of a model or key: at once, too. DONE where it is parked
-//           or has an outcome, whoever did that; else FENCED.
+//           (no crash), and the job is due as the place says; with a stop, at once. `paused`
+//           without a pause that covers it, or one of a model or key: at once, too. DONE where it
+//           is parked or has an outcome, whoever did that; else FENCED.
 // look_up   FINISHED where an outcome is there; FREE where the claim is nobody's, or can be taken
 //           over now as above, or job_no is unknown; else HELD. Without an outcome: with the stop.
 // reuse     FENCED where an outcome is there that is not this worker's and epoch's, or the claim is
@@ -103,11 +103,11 @@
 //           topic, partition and offset its first ones), and kept messages whose version this
 //           program knows (job_no 0), which nobody has taken, or a worker whose lease has ended.
 //           This worker has them. Due is what is to be ended only (stopped, past a deadline that it
-//           fails at), what waits for nothing, and what has come: its time, the end of its batch, the
-//           end of its pause. Of the highest priority first; of each tenant as many as of any other,
-//           beginning after `after_tenant`; of a tenant by deadline, then by number. With it: whether
-//           others are due, how much is parked (counted every 5 s by one worker for all), and all
-//           that is paused.
+//           fails at), what waits for nothing, and what has come: its time, the end of its batch,
+//           the end of its pause. Of the highest priority first; of each tenant as many as of any
+//           other, beginning after `after_tenant`; of a tenant by deadline, then by number. With
+//           it: whether others are due, how much is parked (counted every 5 s by one worker for
+//           all), and all that is paused.
 // quota     Asks of one lane each (a key with a model) are answered by the rule of core/quota.h, by
 //           the database's clock. An operation that is applied again gives anew; what it gave first
 //           is lost, and what it brought (back, settled, headers, closings) counts once. Its commit
@@ -135,6 +135,12 @@
 
 struct store;
 
+// A number of the whole fleet, for /metrics; thousandths.
+struct store_gauge {
+    const char *name, *label, *second; // label and second NULL: it has none
+    int64_t milli;
+};
+
 // Strings are copied.
 struct store_options {
     const char *database; // conninfo
@@ -146,6 +152,7 @@ struct store_options {
     struct log *log;
     void *context;
     void (*on_event)(void *context, const struct store_event *event);
+    void (*on_gauge)(void *context, const struct store_gauge *gauge); // NULL: not wanted
     // The database cannot serve this program, now or later: the process has to end with exit 2 and
     // say `text`, one sentence with the command to run.
     void (*on_refused)(void *context, const char *text);
@@ -159,6 +166,10 @@ void store_free(struct store *store);
 const struct store_ops *store_ops_pg(void);
 // This worker's number; 0 before the first STORE_UP.
 int64_t store_worker_id(const struct store *store);
+// Asks for the fleet's gauges, and tells what this worker has: messages of its partitions without
+// an outcome, calls that it can have under way. Each gauge comes to on_gauge. One worker measures
+// for all (migration `gauges`), so this may be asked every few seconds.
+void store_gauges(struct store *store, int64_t unread, int64_t calls);
 // Requests that were not answered yet, for bounds and metrics.
 size_t store_pending(const struct store *store);
 

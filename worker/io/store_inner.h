@@ -65,6 +65,7 @@ enum store_kind_no {
     STORE_KIND_ANNOUNCED,
     STORE_KIND_SWEEP,
     STORE_KIND_REQUEUED,
+    STORE_KIND_GAUGES,
     STORE_KIND_RELEASE,
     STORE_KINDS,
 };
@@ -74,7 +75,7 @@ extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_in
     store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
     store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
     store_kind_waiting, store_kind_announced, store_kind_sweep, store_kind_requeued,
-    store_kind_release, store_kind_budgets, store_kind_quota, store_kind_reuse;
+    store_kind_release, store_kind_budgets, store_kind_quota, store_kind_reuse, store_kind_gauges;
 
 struct store_group {
     struct list queue;
