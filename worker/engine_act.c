@@ -57,6 +57,7 @@ static void act_intend(struct engine *engine, struct job *job)
         .plan = plan->stored ? NULL : &row,
         .answer_key = twin_key(job, engine->config),
         .fresh = twin_is_fresh(job),
+        .was_twin = job->was_twin,
     };
     engine->edges.store_ops->intend(engine->edges.store, &request);
 }

@@ -591,8 +591,9 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
     *out_stop = STOP_NONE;
     if (request->answer_key && !db->switches.no_single_flight) {
         lead(db, request, now_ms);
-        if (job->worker == worker && job->epoch == request->epoch)
-            job->twin = !request->fresh && another_leads(db, request->answer_key, request->job_no);
+        bool other = another_leads(db, request->answer_key, request->job_no);
+        if (job->worker == worker && job->epoch == request->epoch && (request->was_twin || other))
+            job->twin = !request->fresh && other;
     }
     struct db_attempt *attempt =
         find_attempt(db, request->job_no, request->plan_no, request->call_no, request->attempt_no);

@@ -424,7 +424,8 @@ static void op_intend(struct test *test)
                                      .pack = range(test, 0, 2) ? NULL : "a/b/c/0/1/1/1",
                                      .plan = &plan,
                                      .answer_key = held->has_key ? held->key : NULL,
-                                     .fresh = range(test, 0, 9) == 0};
+                                     .fresh = range(test, 0, 9) == 0,
+                                     .was_twin = range(test, 0, 1) == 1};
     int times = range(test, 0, 3) == 0 ? 2 : 1;
     for (int i = 0; i < times; i++) {
         request.job_no = held->real_no;

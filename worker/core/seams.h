@@ -185,6 +185,7 @@ struct intent_request {
     const struct plan_row *plan;     // with the first attempt of a plan; else NULL
     const unsigned char *answer_key; // ANSWER_KEY_BYTES, with every attempt; NULL: it has no twins
     bool fresh;                      // goes also where another job makes or made the answer
+    bool was_twin;                   // so its claim said, or an earlier intent
 };
 
 enum intent_verdict {

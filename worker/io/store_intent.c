@@ -89,7 +89,8 @@ static void run_twins(struct store *store, struct store_item **items, size_t cou
     struct pg_array *lead_job = store_args_array(&leads), *lead_key = store_args_array(&leads),
                     *lead_fresh = store_args_array(&leads);
     struct pg_array *job_no = store_args_array(&twins), *epoch = store_args_array(&twins),
-                    *key = store_args_array(&twins), *fresh = store_args_array(&twins);
+                    *key = store_args_array(&twins), *fresh = store_args_array(&twins),
+                    *was = store_args_array(&twins);
     for (size_t i = 0; i < count; i++) {
         const struct intent_request *request = intent_of(items[i]);
         if (!request->answer_key)
@@ -101,6 +102,7 @@ static void run_twins(struct store *store, struct store_item **items, size_t cou
         pg_array_add_int(epoch, request->epoch);
         pg_array_add_bytea(key, request->answer_key, ANSWER_KEY_BYTES);
         pg_array_add_bool(fresh, request->fresh);
+        pg_array_add_bool(was, request->was_twin);
     }
     if (job_no->len > 0) {
         store_args_run(&leads, link, STORE_SQL_intent_leads);

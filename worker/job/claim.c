@@ -79,6 +79,7 @@ enum step_result step_claim(struct job *job, const struct job_event *event,
     job->job_no = job->saved.job_no;
     job->epoch = job->saved.epoch;
     job->stop = job->saved.stop;
+    job->was_twin = job->saved.twin;
     job->attempts_all = (int32_t)job->saved.attempt_count;
     job->spent_picousd = 0;
     for (size_t i = 0; i < job->saved.attempt_count; i++)

@@ -294,7 +294,8 @@ struct job {
     struct claim_reply saved;
     unsigned char answer_key[ANSWER_KEY_BYTES]; // where has_answer_key
     bool has_answer_key;
-    bool copied; // its outcome is a twin's
+    bool was_twin; // since it was claimed, or before
+    bool copied;   // its outcome is a twin's
 
     struct document document;
     char *text; // the extracted text; owned unless it is spec->text

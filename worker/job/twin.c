@@ -69,6 +69,7 @@ const unsigned char *twin_key(struct job *job, const struct config *config)
 
 enum step_result twin_enter(struct job *job, const struct step_context *context)
 {
+    job->was_twin = true;
     struct summary_row row; // for the document's address, which belongs to the job
     document_describe(job, &row);
     job_move(job, STEP_TWIN, context->now);
