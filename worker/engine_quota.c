@@ -171,8 +171,10 @@ static void set_used(const struct job *job, int64_t used[QUOTA_DIMENSIONS])
     memcpy(used, job->reserved, sizeof(job->reserved));
     if (!call->has_answer)
         return;
+    int64_t output = job->slot_model->counts_asked ? job->reserved[QUOTA_OUTPUT]
+                                                   : call->answer.usage.output_tokens;
     if (call->answer.usage.known)
-        set_need(used, call->answer.usage.input_tokens, call->answer.usage.output_tokens);
+        set_need(used, call->answer.usage.input_tokens, output);
     else if (call->answer.http_status >= 300)
         set_need(used, 0, 0);
 }

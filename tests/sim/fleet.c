@@ -52,6 +52,7 @@ struct fleet {
     int64_t closed_until_ms;
     int foreign_per_thousand; // of the limit, that another program takes
     int64_t tokens_used;
+    bool counts_asked;             // tokens that a call may write, not those that it writes
     int64_t at_once, at_once_most; // calls; most 0: any number
     int64_t at_once_ms;            // their sum over time, in call milliseconds
     int64_t jobs, accepted, refused, asks;
@@ -100,7 +101,7 @@ struct exchange {
     struct fleet_worker *worker;
     struct slot_id owner;
     uint32_t serial;
-    int64_t tokens_in, tokens_out;
+    int64_t tokens_in, tokens_out, tokens_asked;
     int64_t left_requests, left_tokens;
     bool refused;
     bool too_many; // at once
@@ -184,11 +185,24 @@ static void answer_call(void *context, void *data)
     after_event(exchange->worker);
 }
 
+static int64_t tokens_of(const struct fleet *fleet, const struct exchange *exchange)
+{
+    return exchange->tokens_in +
+           (fleet->counts_asked ? exchange->tokens_asked : exchange->tokens_out);
+}
+
+static int64_t asked_of(const struct http_request *request)
+{
+    static const char name[] = "\"max_tokens\":";
+    const char *at = memmem(request->body, request->body_len, name, sizeof(name) - 1);
+    CHECK(at);
+    return strtoll(at + sizeof(name) - 1, NULL, 10);
+}
+
 static void count_call(struct fleet *fleet, struct exchange *exchange)
 {
     exchange->too_many = fleet->at_once_most > 0 && fleet->at_once >= fleet->at_once_most;
-    exchange->refused =
-        exchange->too_many || !take(fleet, exchange->tokens_in + exchange->tokens_out);
+    exchange->refused = exchange->too_many || !take(fleet, tokens_of(fleet, exchange));
     fleet->at_once += !exchange->too_many;
     exchange->left_requests = fleet->requests.level / 1000;
     exchange->left_tokens = fleet->tokens.level / 1000;
@@ -205,7 +219,7 @@ static void count_call(struct fleet *fleet, struct exchange *exchange)
     if (fleet->world.now_ms >= fleet->from_ms) {
         fleet->accepted += !exchange->refused;
         fleet->refused += exchange->refused;
-        fleet->tokens_used += exchange->refused ? 0 : exchange->tokens_in + exchange->tokens_out;
+        fleet->tokens_used += exchange->refused ? 0 : tokens_of(fleet, exchange);
     }
 }
 
@@ -235,6 +249,7 @@ static void http_start(void *context, const struct http_request *request)
         .serial = request->serial,
         .tokens_in = (int64_t)request->body_len / 5 + 1,
         .tokens_out = world_range(world, 60, 120),
+        .tokens_asked = asked_of(request),
     };
     world_after(world, world_range(world, 1, 20), arrive, worker->fleet, exchange);
 }
@@ -746,6 +761,7 @@ static double strike(struct fleet *fleet, enum fleet_trouble trouble, int64_t *o
         *out_wait_ms = 10000;
         return 1;
     case FLEET_TOKENS:
+    case FLEET_ASKED:
     case FLEET_UNKNOWN:
     case FLEET_TROUBLES:
         break;
@@ -756,10 +772,14 @@ static double strike(struct fleet *fleet, enum fleet_trouble trouble, int64_t *o
 void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
                      struct fleet_figures *out)
 {
-    int64_t wait_ms, tpm = trouble == FLEET_TOKENS ? 400000 : 4000000;
+    int64_t wait_ms, tpm = 4000000;
+    bool tokens = trouble == FLEET_TOKENS || trouble == FLEET_ASKED;
+    if (tokens)
+        tpm = 400000;
     bool unknown = trouble == FLEET_UNKNOWN;
     struct fleet *fleet = fleet_new(seed, workers, unknown ? 0 : 1200, unknown ? 0 : tpm);
     fleet->at_once_most = unknown ? 60 : 0;
+    fleet->counts_asked = fleet->config->models[0].counts_asked = trouble == FLEET_ASKED;
     for (int i = 0; i < workers; i++)
         fleet->workers[i].wants = true;
     run_until(fleet, 20000);
@@ -772,7 +792,7 @@ void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
     take_figures(fleet, out);
     out->used /= left;
     out->meanwhile = meanwhile;
-    if (trouble == FLEET_TOKENS)
+    if (tokens)
         out->used = (double)fleet->tokens_used / ((double)tpm / 2);
     if (unknown)
         out->used = (double)fleet->at_once_ms / (60.0 * 30000);
@@ -788,13 +808,10 @@ static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
         double used;
         int64_t refused, meanwhile;
     } aims[FLEET_TROUBLES] = {
-        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},
-        [FLEET_HALVED] = {"halved", 0.88, 0, 60},
-        [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60},
-        [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
-        [FLEET_UNKNOWN] = {"unknown", 0.70, 100, 1000},
-        [FLEET_KILLED] = {"killed", 0.95, 0, 0},
-        [FLEET_AWAY] = {"away", 0.95, 0, 0},
+        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.88, 0, 60},
+        [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60}, [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
+        [FLEET_ASKED] = {"asked", 0.90, 4, 60},     [FLEET_UNKNOWN] = {"unknown", 0.70, 100, 1000},
+        [FLEET_KILLED] = {"killed", 0.95, 0, 0},    [FLEET_AWAY] = {"away", 0.95, 0, 0},
     };
     struct fleet_figures f;
     fleet_disturbed(seed, 4, trouble, &f);

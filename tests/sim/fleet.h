@@ -32,6 +32,7 @@ enum fleet_trouble {
     FLEET_CLOSED,  // the key is closed for 30 s by a 429
     FLEET_KILLED,  // a worker of them dies
     FLEET_AWAY,    // the database is away for 5 s
+    FLEET_ASKED,   // none, but the provider counts what a call may write (limits.counts_asked)
     FLEET_UNKNOWN, // none, but nobody knows the limit: the server takes 60 calls at once
     FLEET_TROUBLES
 };

@@ -308,6 +308,23 @@ static void calls_are_settled_by_what_came_of_them(void **state)
     }
 }
 
+static void what_a_provider_counts_as_asked_is_not_settled(void **state)
+{
+    (void)state;
+    static const struct config_model model = {.rpm = 1200, .tpm = 600000, .counts_asked = true};
+    struct bench *bench = bench_new(1, 1, &model);
+    struct job *job = queue(bench, 0);
+    pump(bench, 0);
+    grant(bench, &second);
+    send(bench, job, 0);
+    answer(job, 200, 700, 50);
+    struct spend *spend = &lane_at(bench, 0, 0)->spend;
+    int64_t taken = 20000 - spend_in_hand(spend, QUOTA_TOKENS);
+    quota_settle(&bench->engine, job);
+    assert_int_equal(taken + spend->settled[QUOTA_TOKENS], 700 + 200);
+    bench_free(bench);
+}
+
 static void a_refusal_is_told_at_once_and_once(void **state)
 {
     (void)state;
@@ -572,6 +589,7 @@ int main(void)
         cmocka_unit_test(who_is_told_to_wait_asks_again_then),
         cmocka_unit_test(what_is_left_is_given_back),
         cmocka_unit_test(calls_are_settled_by_what_came_of_them),
+        cmocka_unit_test(what_a_provider_counts_as_asked_is_not_settled),
         cmocka_unit_test(a_refusal_is_told_at_once_and_once),
         cmocka_unit_test(a_probe_that_is_answered_opens_the_key_at_once),
         cmocka_unit_test(a_probe_that_fails_or_says_nothing_is_told),

@@ -171,7 +171,8 @@ void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_
     int64_t bound = plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind);
     int64_t limit = output_limit(job, calibrate, bound);
     int64_t expected = calibrate_output_expected(calibrate, answer_kind(job), bound);
-    *out_output = job->call.widened || expected > limit ? limit : expected;
+    bool whole = job->plan.model->counts_asked || job->call.widened || expected > limit;
+    *out_output = whole ? limit : expected;
 }
 
 // What the attempt may cost at most: every token at its upper bound.
