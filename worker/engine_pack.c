@@ -286,7 +286,8 @@ static void send_off(struct engine *engine, struct pack *pack)
 {
     struct job *jobs[PACK_MOST];
     struct job_pack event = {.members = jobs, .ids = pack->ids};
-    if (!member(engine, pack, 0)) {
+    struct job *leader = member(engine, pack, 0);
+    if (!leader) {
         unpack(engine, pack);
         return;
     }
@@ -295,10 +296,10 @@ static void send_off(struct engine *engine, struct pack *pack)
         pack->members[i] = jobs[i]->id;
     pack->state = PACK_SENT;
     if (event.count == 1) { // a call of its own after all
-        leave(jobs[0]);
+        leave(leader);
         pack = NULL;
     }
-    engine_step(engine, jobs[0], &(struct job_event){.kind = JOB_SEND, .pack = &event});
+    engine_step(engine, leader, &(struct job_event){.kind = JOB_SEND, .pack = &event});
     if (pack && !member(engine, pack, 0)) // nothing was sent
         unpack(engine, pack);
 }

@@ -150,6 +150,7 @@ def test_what_is_mixed_up_is_asked_again_alone(precis, fault, again):
         if name != "job-3" or fault != "pack_obeys": # the one with the order in it may say so
             assert got[name] == expected[name], name
     check_shares(precis)
+    assert "in one request with other documents" in " ".join(precis.run("show", "default/default/job-1").stdout.split())
     worker.terminate()
     precis.check_promises(list(texts))
 

@@ -42,9 +42,10 @@ const char show_calls_sql[] =
     "select call_id, step, attempt, provider, model, response_model, key_name, reasoning_mode,"
     " outcome, http_status, error_code, input_tokens, cached_input_tokens, output_tokens,"
     " reasoning_tokens, cost_usd::text, at_most_usd::text, cost_source, price_version,"
-    " cost_reported_usd::text, request_id, finish_reason, started_at, ttft_ms, duration_ms," AT(
-        "started_at") " as at_ms"
-                      " from precis.costs where " NAMED " order by started_at, call_id, attempt";
+    " cost_reported_usd::text, request_id, finish_reason, started_at, ttft_ms, duration_ms, "
+    "pack," AT("started_at") " as at_ms"
+                             " from precis.costs where " NAMED
+                             " order by started_at, call_id, attempt";
 
 const char show_letters_sql[] =
     "select id, error_code, error, suggestion, kafka_topic, kafka_partition, kafka_offset,"

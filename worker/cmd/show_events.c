@@ -190,6 +190,8 @@ static void add_call(struct buf *text, const struct pg_rows *rows, size_t row)
         buf_printf(text, " at %s", ask_value(rows, row, "provider"));
     if (ask_value(rows, row, "key_name"))
         buf_printf(text, ", key %s", ask_value(rows, row, "key_name"));
+    if (ask_value(rows, row, "pack"))
+        buf_add_str(text, ", in one request with other documents");
     buf_printf(text, ": %s", words_of(ask_value(rows, row, "outcome")));
     if (ask_value(rows, row, "http_status"))
         buf_printf(text, ", HTTP %s", ask_value(rows, row, "http_status"));
