@@ -208,7 +208,7 @@ static void costs_add_up(void **state)
         pack_share_usage(&whole, weights, count, shares);
         int64_t cost = 0, want = 0;
         for (size_t i = 0; i < count; i++) {
-            int64_t part;
+            int64_t part = 0;
             struct usage bounded = usage_bounded(&shares[i]);
             assert_same_usage(&bounded, &shares[i]);
             assert_true(shares[i].known && price_of_usage(&price, &shares[i], &part));
