@@ -25,7 +25,8 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: sim [--schedules N] [--first SEED] [--seed SEED] [--trace] [--fleet N]\n"
-            "           [--without fence|write-ahead|watermark|idempotent-result|wall|single-flight]\n");
+            "           [--without "
+            "fence|write-ahead|watermark|idempotent-result|wall|single-flight]\n");
     return 2;
 }
 
@@ -97,7 +98,7 @@ int main(int argc, char **argv)
         return usage();
     if (choice.fleet > 0)
         return fleet_prove(choice.first, choice.fleet) ? 0 : 1;
-    uint64_t broken = 0, events = 0, walked = 0, packed = 0;
+    uint64_t broken = 0, events = 0, walked = 0, packed = 0, rerouted = 0;
     double start = seconds();
     for (uint64_t i = 0; i < choice.count; i++) {
         struct schedule schedule;
@@ -105,6 +106,8 @@ int main(int argc, char **argv)
         bool held = schedule_run(&schedule, seed, &choice.switches);
         events += schedule.world.events;
         packed += schedule.provider.packed;
+        for (size_t p = 0; p < schedule.db.plans_count; p++)
+            rerouted += schedule.db.plans[p].plan.why != NULL;
         walked++;
         if (!held) {
             broken++;
@@ -116,8 +119,9 @@ int main(int argc, char **argv)
     }
     double took = seconds() - start;
     printf("%" PRIu64 " schedules, %" PRIu64 " events, %.1f s: %.0f schedules a minute; %" PRIu64
-           " requests for several documents; %" PRIu64 " broken\n",
-           walked, events, took, (double)walked / took * 60, packed, broken);
+           " requests for several documents, %" PRIu64 " plans by another model; %" PRIu64
+           " broken\n",
+           walked, events, took, (double)walked / took * 60, packed, rerouted, broken);
     if (choice.without) {
         printf("without %s: %s\n", choice.without, broken ? "found" : "NOT found");
         return broken ? 0 : 1;

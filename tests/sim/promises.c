@@ -142,7 +142,8 @@ static int64_t billed_of(const struct schedule *schedule, const struct budget *b
     int64_t billed = 0;
     for (size_t i = 0; i < provider->bill_count; i++) {
         const struct db_attempt *row = attempt_of(schedule, provider->bills[i].request_id);
-        const struct budget_call call = {"default", "default", "sim", row ? row->key_name : ""};
+        const struct budget_call call = {"default", "default", row ? row->provider : "",
+                                         row ? row->key_name : ""};
         if (row && budget_covers(budget, &call) &&
             budget_same_period(budget->period, db->unix_ms + row->sent_at_ms, at_ms))
             billed += provider->bills[i].cost_picousd;

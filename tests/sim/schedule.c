@@ -39,6 +39,60 @@ static void make_keys(struct schedule *schedule, struct config_provider *provide
             refusals[world_range(world, 0, 2)];
 }
 
+static struct config_provider a_provider(const char *name)
+{
+    return (struct config_provider){
+        .name = own_strdup(name),
+        .api = own_strdup("openai"),
+        .base_url = own_strdup("http://sim/v1"),
+        .key_name = own_strdup(name),
+        .first_byte_ms = 30000,
+        .idle_ms = 30000,
+    };
+}
+
+static void make_model(struct config *config, size_t index, const char *name)
+{
+    struct config_model *model = &config->models[index];
+    *model = (struct config_model){
+        .index = index,
+        .name = own_strdup(name),
+        .served_name = own_strdup(name),
+        .provider = &config->providers[index],
+        .provider_index = index,
+        .context_tokens = 3600,
+        .max_output_tokens = 1100,
+        .stream = true,
+        .in_flight = 8,
+        .reasoning = REASONING_NONE,
+        .price = {.known = true,
+                  .input_picousd = SIM_INPUT_PICOUSD,
+                  .cached_picousd = SIM_INPUT_PICOUSD,
+                  .output_picousd = SIM_OUTPUT_PICOUSD},
+        .price_version = own_strdup("sim"),
+    };
+    struct config_route *route = &config->routes[0];
+    route->models[route->model_count++] = model;
+}
+
+// A route of two: the second model is another provider's, with a key of its own.
+static void add_second(struct schedule *schedule, struct config *config)
+{
+    struct world *world = &schedule->world;
+    struct config_provider *provider = &config->providers[1];
+    *provider = a_provider("other");
+    provider->index = provider->first_key = 1;
+    provider->keys = (struct config_keys){own_array(1, sizeof(struct config_key)), 1};
+    provider->keys.items[0].name = own_strdup("b");
+    provider->keys.items[0].key = own_strdup("b");
+    config->provider_count = config->model_count = 2;
+    make_model(config, 1, "second");
+    config->worker.route_patience_ms = world_range(world, 0, 8000);
+    if (world_chance(world, 500))
+        schedule->provider.keys[world_range(world, 0, 1)].refused_with =
+            world_chance(world, 500) ? 401 : 402;
+}
+
 static struct config *make_config(struct schedule *schedule)
 {
     struct config *config = own_alloc(sizeof(*config));
@@ -58,37 +112,19 @@ static struct config *make_config(struct schedule *schedule)
                                      .max_ms = 60000,
                                      .jitter = BACKOFF_FULL,
                                      .doubtful = 2};
-    config->providers = own_array(1, sizeof(*config->providers));
+    config->providers = own_array(2, sizeof(*config->providers));
     config->provider_count = 1;
-    config->providers[0].name = own_strdup("sim");
-    config->providers[0].api = own_strdup("openai");
-    config->providers[0].base_url = own_strdup("http://sim/v1");
-    config->providers[0].key_name = own_strdup("sim");
+    config->providers[0] = a_provider("sim");
     make_keys(schedule, &config->providers[0]);
-    config->providers[0].first_byte_ms = 30000;
-    config->providers[0].idle_ms = 30000;
-    config->models = own_array(1, sizeof(*config->models));
+    config->models = own_array(2, sizeof(*config->models));
     config->model_count = 1;
-    struct config_model *model = &config->models[0];
-    model->name = own_strdup("sim");
-    model->served_name = own_strdup("sim");
-    model->provider = &config->providers[0];
-    model->context_tokens = 3600;
-    model->max_output_tokens = 1100;
-    model->stream = true;
-    model->in_flight = 8;
-    model->reasoning = REASONING_NONE;
-    model->price = (struct price){.known = true,
-                                  .input_picousd = SIM_INPUT_PICOUSD,
-                                  .cached_picousd = SIM_INPUT_PICOUSD,
-                                  .output_picousd = SIM_OUTPUT_PICOUSD};
-    model->price_version = own_strdup("sim");
     config->routes = own_array(1, sizeof(*config->routes));
     config->route_count = 1;
     config->routes[0].name = own_strdup("default");
-    config->routes[0].models = own_array(1, sizeof(struct config_model *));
-    config->routes[0].models[0] = model;
-    config->routes[0].model_count = 1;
+    config->routes[0].models = own_array(2, sizeof(struct config_model *));
+    make_model(config, 0, "sim");
+    if (config->providers[0].keys.len == 1 && world_chance(&schedule->world, 400))
+        add_second(schedule, config);
     return config;
 }
 
@@ -117,7 +153,9 @@ static void make_budgets(struct schedule *schedule)
             .scope = scopes[which].scope,
             .name = scopes[which].name,
             .period = (enum budget_period)world_range(world, 0, 2),
-            .at_wall = world_chance(world, 200) ? BUDGET_FAIL : BUDGET_WAIT,
+            .at_wall = world_chance(world, 200)   ? BUDGET_FAIL
+                       : world_chance(world, 300) ? BUDGET_CHEAPER
+                                                  : BUDGET_WAIT,
             .limit_picousd = world_range(world, 0, 30) * CALL_PICOUSD,
         };
         db_set_budget(&schedule->db, &budget, world->now_ms);
