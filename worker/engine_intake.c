@@ -335,11 +335,19 @@ static size_t jobs_in_window(const struct engine *engine)
     return engine->jobs.len - engine->steps[STEP_TWIN].len;
 }
 
+// Nor does their memory keep messages out where all that is here waits for jobs that are not (and
+// nothing may be parked): the one that they wait for may have to be read.
+static bool only_waits_for_others(const struct engine *engine)
+{
+    size_t waiting = engine->steps[STEP_TWIN].len + engine->steps[STEP_HELD].len;
+    return engine->jobs.len == waiting && waiting < 2 * (size_t)engine->config->worker.in_flight;
+}
+
 static bool window_is_full(const struct engine *engine)
 {
     const struct config_worker *worker = &engine->config->worker;
     return jobs_in_window(engine) >= (size_t)worker->in_flight ||
-           engine->bytes >= (size_t)worker->memory_bytes / 2;
+           (engine->bytes >= (size_t)worker->memory_bytes / 2 && !only_waits_for_others(engine));
 }
 
 bool intake_has_room(const struct engine *engine)
@@ -351,7 +359,7 @@ static bool window_has_room(const struct engine *engine)
 {
     const struct config_worker *worker = &engine->config->worker;
     return jobs_in_window(engine) <= (size_t)worker->in_flight * 3 / 4 &&
-           engine->bytes <= (size_t)worker->memory_bytes * 3 / 8;
+           (engine->bytes <= (size_t)worker->memory_bytes * 3 / 8 || only_waits_for_others(engine));
 }
 
 // Past a full window messages only go through to PostgreSQL: what bounds them is what is on its way
