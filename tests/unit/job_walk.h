@@ -171,7 +171,9 @@ static inline void walk_fetched(struct walk *walk, const char *text)
 
 static inline void walk_intended(struct walk *walk, enum intent_verdict verdict, enum job_stop stop)
 {
-    struct store_event store = {.kind = STORE_INTENDED, .u.intended = {verdict, stop, "22000"}};
+    struct store_event store = {
+        .kind = STORE_INTENDED,
+        .u.intended = {.verdict = verdict, .stop = stop, .sqlstate = "22000"}};
     walk_store(walk, JOB_INTENDED, &store);
 }
 

@@ -420,7 +420,7 @@ static void a_cancelled_job_reads_nothing_more(void **state)
 {
     (void)state;
     struct store_event stopped = {.kind = STORE_LOOKED_UP,
-                                  .u.looked_up = {LOOKUP_HELD, STOP_CANCELLED}};
+                                  .u.looked_up = {.verdict = LOOKUP_HELD, .stop = STOP_CANCELLED}};
     for (int when = 0; when < 3; when++) {
         struct walk walk;
         walk_to_document(&walk, STORED);
