@@ -72,3 +72,24 @@ def test_postgresql_looks_up_by_key(precis):
     found = {row["relname"]: row["a_job"] for row in reads}
     assert found["jobs"] <= 25 and found["claims"] <= 10, found
     assert found["outcomes"] <= 10 and found["outbox"] <= 4, found
+
+
+@pytest.mark.modelsim("--canned", "--latency", "200ms")
+def test_parked_jobs_are_looked_up_by_key(precis):
+    """A worker whose window is full parks the rest and takes it up in pieces: each costs its piece, and not all that is parked
+    for every row of it."""
+    precis.configure(worker={"in_flight": 100}, models={"grok-4.3": {"limits": {"in_flight": 40}}})
+    names = [f"job-{number}" for number in range(1500)]
+    precis.send([precis.job(name, f"The {name} ends in two years. It costs 300 dollars.", summarize={"pack": "never"})
+                 for name in names])
+    workers = [precis.start_worker() for _ in range(2)]
+    with precis.session() as session:
+        wait_until("the jobs to end",
+                   lambda: session.value("select count(*) from precis_data.outcomes") == len(names), timeout=90)
+    for worker in workers:
+        assert worker.terminate() == 0
+    reads = precis.rows("""select coalesce(sum(i.idx_tup_read), 0)::float8 / %s as a_job, max(t.n_tup_ins) as parked
+                           from pg_stat_user_indexes i join pg_stat_user_tables t using (relid)
+                           where i.relname = 'requeued'""", len(names))[0]
+    assert reads["parked"] > 0, "nothing was parked; nothing was shown"
+    assert reads["a_job"] <= 100, reads

@@ -128,7 +128,8 @@ static void run_text(struct pg_link *link, const char *sql)
 
 void pg_link_run_lazily(struct pg_link *link)
 {
-    run_text(link, "set local synchronous_commit = off");
+    // SET LOCAL would warn: a pipeline's transaction has no block.
+    run_text(link, "select set_config('synchronous_commit', 'off', true)");
 }
 
 static bool has_room(const struct pg_link *link, const struct pg_unit *next)
