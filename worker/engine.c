@@ -47,6 +47,7 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     documents_init(engine);
     packs_init(engine);
     parking_init(engine);
+    intake_init(engine);
     return engine;
 }
 

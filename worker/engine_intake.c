@@ -23,6 +23,73 @@
 // So often a message may be there from readers that ended.
 #define SUSPECT_TIMES 2
 
+#define SHARE_UNIT 1000000
+// A topic that brought nothing for so long has nothing to bring: nobody holds back for it.
+#define SHARE_IDLE_MS 1000
+
+// ------------------------------------------------------------------------------- topics
+
+void intake_init(struct engine *engine)
+{
+    const struct config_kafka *kafka = &engine->config->kafka;
+    if (kafka->job_topic_count < 2)
+        return;
+    engine->topic_count = kafka->job_topic_count;
+    engine->topics = own_array(engine->topic_count, sizeof(*engine->topics));
+    for (size_t i = 0; i < engine->topic_count; i++)
+        engine->topics[i] = (struct topic_share){.name = kafka->job_topics[i].name,
+                                                 .weight = kafka->job_topics[i].weight};
+}
+
+static struct topic_share *share_of(const struct engine *engine, const char *topic)
+{
+    for (size_t i = 0; i < engine->topic_count; i++)
+        if (strcmp(engine->topics[i].name, topic) == 0)
+            return &engine->topics[i];
+    return NULL;
+}
+
+static bool is_active(const struct engine *engine, const struct topic_share *share)
+{
+    return share->held_back ||
+           (share->last_ms > 0 && engine_now(engine) - share->last_ms < SHARE_IDLE_MS);
+}
+
+// The least that was read of another topic which has messages; INT64_MAX: there is none.
+static int64_t least_read(const struct engine *engine, const struct topic_share *but)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < engine->topic_count; i++) {
+        const struct topic_share *share = &engine->topics[i];
+        if (share != but && is_active(engine, share) && share->read < least)
+            least = share->read;
+    }
+    return least;
+}
+
+// Who was idle does not catch up on what it did not bring.
+static void count_share(struct engine *engine, struct topic_share *share)
+{
+    if (!share)
+        return;
+    int64_t least = least_read(engine, share);
+    if (!is_active(engine, share) && least != INT64_MAX && share->read < least)
+        share->read = least;
+    share->last_ms = engine_now(engine);
+    share->read += SHARE_UNIT / share->weight;
+}
+
+// It had so much more than its part that another topic, which has messages, goes first.
+static bool is_ahead(const struct engine *engine, const struct partition *partition)
+{
+    if (!partition->share)
+        return false;
+    int64_t least = least_read(engine, partition->share);
+    int64_t messages = engine->config->worker.in_flight / (partition->paused ? 8 : 4) + 1;
+    return least != INT64_MAX &&
+           partition->share->read - least > messages * (SHARE_UNIT / partition->share->weight);
+}
+
 // ------------------------------------------------------------------------------- partitions
 
 static struct partition *find_partition(const struct engine *engine, const char *topic,
@@ -51,6 +118,7 @@ void intake_deinit(struct engine *engine)
     for (uint32_t i = 0; i < engine->partitions.room; i++)
         if (engine->partitions.slots[i].object)
             partition_free(engine->partitions.slots[i].object);
+    free(engine->topics);
 }
 
 static void offered(struct engine *engine, const struct broker_event *event)
@@ -58,6 +126,7 @@ static void offered(struct engine *engine, const struct broker_event *event)
     struct partition *partition = own_alloc(sizeof(*partition));
     partition->topic = own_strdup(event->topic);
     partition->number = event->partition;
+    partition->share = share_of(engine, event->topic);
     partition->committed = event->offset;
     offsets_init(&partition->offsets);
     partition->id = slots_add(&engine->partitions, partition);
@@ -109,6 +178,8 @@ void intake_partition_known(struct engine *engine, const struct partition_reply 
     if (start == BROKER_START_STOPPED)
         stop_partition(engine, partition, "known, but its committed offset is gone");
     partition->begun = true;
+    if (partition->share)
+        partition->share->last_ms = engine_now(engine); // it is waited for
     partition->careful = reply->unclean;
     partition->careful_left = engine->config->worker.in_flight;
     engine->edges.broker_ops->begin(engine->edges.broker, reply->topic, reply->partition, start,
@@ -299,6 +370,7 @@ static void on_message(struct engine *engine, const struct message *message)
         count_message(engine, "duplicate");
         return;
     }
+    count_share(engine, partition->share);
     struct raw_message *raw = raw_message_copy(message);
     if (partition->careful)
         hold_message(engine, partition, raw);
@@ -381,9 +453,21 @@ static bool should_pause(const struct engine *engine, const struct partition *pa
         return true;
     if (parking_reads_on(engine) && !partition->careful)
         return should_hold_back(engine, partition);
+    if (is_ahead(engine, partition))
+        return true;
     if (partition->paused)
         return !window_has_room(engine) || unfinished > most * 3 / 4;
     return window_is_full(engine) || unfinished > most;
+}
+
+// What a topic would bring is not known while it is paused: it counts as it did before.
+static void note_pause(const struct engine *engine, struct topic_share *share, bool pause)
+{
+    if (!share)
+        return;
+    if (!pause && share->held_back)
+        share->last_ms = engine_now(engine);
+    share->held_back = pause && is_active(engine, share);
 }
 
 void intake_adjust(struct engine *engine)
@@ -397,6 +481,7 @@ void intake_adjust(struct engine *engine)
         if (pause == partition->paused)
             continue;
         partition->paused = pause;
+        note_pause(engine, partition->share, pause);
         (pause ? edges->broker_ops->pause
                : edges->broker_ops->resume)(edges->broker, partition->topic, partition->number);
     }

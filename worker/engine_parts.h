@@ -39,10 +39,20 @@
 
 #define PRIORITIES 10
 
+// What was read of a topic, against its weight.
+struct topic_share {
+    const char *name;
+    int64_t weight;
+    int64_t read;    // messages, each as SHARE_UNIT / weight
+    int64_t last_ms; // when the last one came, or was waited for; 0: never
+    bool held_back;  // it was paused while it brought messages
+};
+
 struct partition {
     struct slot_id id;
     char *topic;
     int32_t number;
+    struct topic_share *share; // NULL: there is one topic
     struct offsets offsets;
     bool begun, paused;
     const char *stopped;       // why nothing is read; NULL: it is read
@@ -109,6 +119,8 @@ struct engine {
     const struct config *config;
     struct edges edges;
     struct slots jobs, partitions;
+    struct topic_share *topics; // where there are several
+    size_t topic_count;
     struct list steps[STEP_COUNT];
     struct heap wakes;
     struct gate *gates;
@@ -157,6 +169,7 @@ const char *engine_waiting_reason(const struct engine *engine, const struct job 
 void engine_announce(struct engine *engine, const struct announcement *list, size_t count);
 
 // engine_intake.c
+void intake_init(struct engine *engine);
 void intake_broker(struct engine *engine, const struct broker_event *event);
 void intake_partition_known(struct engine *engine, const struct partition_reply *reply);
 void intake_suspected(struct engine *engine, const struct store_event *event);

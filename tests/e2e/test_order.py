@@ -61,7 +61,7 @@ def test_a_small_tenant_beside_a_large_one(precis):
     alone = [f"alone-{n}" for n in range(30)]
     worker = precis.start_worker()
     began = time.monotonic()
-    precis.send([precis.job(name, TEXT, tenant="b") for name in alone])
+    precis.send([precis.job(name, f"{name}: {TEXT}", tenant="b") for name in alone])
     precis.wait_final(alone)
     time_alone = time.monotonic() - began
     large = [precis.job(f"a-{n}", f"{n}: {long_text}", tenant="a", batch="large") for n in range(600)]
@@ -69,7 +69,7 @@ def test_a_small_tenant_beside_a_large_one(precis):
     wait_until("a's work to go on", lambda: counts(precis, "large")["done"] > 3, timeout=60)
     beside = [f"beside-{n}" for n in range(30)]
     began = time.monotonic()
-    precis.send([precis.job(name, TEXT, tenant="b") for name in beside])
+    precis.send([precis.job(name, f"{name}: {TEXT}", tenant="b") for name in beside])
     precis.wait_final(beside)
     time_beside = time.monotonic() - began
     done = counts(precis, "large")["done"]
@@ -85,12 +85,12 @@ def test_a_small_tenant_beside_a_large_one(precis):
 def test_a_batch_that_waits_for_another(precis):
     precis.start_worker()
     later = [f"later-{n}" for n in range(5)]
-    precis.send([precis.job(name, TEXT, batch="second", after={"batch": "first"}) for name in later])
+    precis.send([precis.job(name, f"{name}: {TEXT}", batch="second", after={"batch": "first"}) for name in later])
     wait_until("them to be parked", lambda: counts(precis, "second")["waiting"] == 5)
     precis.wait_committed()
     assert {row["waiting_for"] for row in precis.jobs().values()} == {"batch"}
     first = [f"first-{n}" for n in range(5)]
-    precis.send([precis.job(name, TEXT, batch="first") for name in first])
+    precis.send([precis.job(name, f"{name}: {TEXT}", batch="first") for name in first])
     precis.wait_final(first)
     time.sleep(3)
     assert counts(precis, "second")["waiting"] == 5, "the first batch is open"
@@ -110,7 +110,7 @@ def test_priorities_and_deadlines_within_a_window(precis):
     time.sleep(1.5)
     ways = {"p3": {"priority": 3}, "p9": {"priority": 9}, "late": {"deadline": "2031-01-01T00:00:00Z"},
             "soon": {"deadline": "2030-01-01T00:00:00Z"}, "plain": {}}
-    precis.send([precis.job(name, TEXT, **way) for name, way in ways.items()])
+    precis.send([precis.job(name, f"{name}: {TEXT}", **way) for name, way in ways.items()])
     wait_until("them to wait", lambda: {row["waiting_for"] for row in precis.jobs().values()} == {"paused"}
                and len(precis.jobs()) == 5)
     with precis.session() as session:
@@ -120,3 +120,35 @@ def test_priorities_and_deadlines_within_a_window(precis):
     assert [row["job_id"] for row in started] == ["p9", "soon", "late", "plain", "p3"]
     assert worker.running
     precis.check_promises(list(ways))
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.modelsim("--latency", "20-40ms")
+def test_topics_are_read_by_their_weights(precis):
+    """Nothing may be parked here, so that what is read is what runs. The first hundreds, which were fetched before
+    anybody had to wait, do not count."""
+    urgent = precis.topics["jobs"] + ".urgent"
+    precis.kafka.create_topic(urgent, 4)
+    precis.configure(models={"grok-4.3": {"limits": {"in_flight": 8}}},
+                     worker={"in_flight": 300, "park": {"rows": 0}},
+                     kafka={"topics": {**precis.topics, "jobs": [{"name": urgent, "weight": 3},
+                                                                 {"name": precis.topics["jobs"]}]}})
+    precis.kafka.produce(urgent, [precis.job(f"urgent-{n}", f"urgent {n}: {TEXT}", batch="urgent")
+                                  for n in range(3000)])
+    precis.send([precis.job(f"plain-{n}", f"plain {n}: {TEXT}", batch="plain") for n in range(3000)])
+    worker = precis.start_worker()
+
+    def done():
+        rows = precis.rows("select batch, done from precis.batches")
+        found = {row["batch"]: row["done"] for row in rows}
+        return found if len(found) == 2 else {"urgent": 0, "plain": 0}
+
+    wait_until("the first hundreds to be done", lambda: sum(done().values()) >= 1000, timeout=90, every=0.5)
+    before = done()
+    wait_until("hundreds more to be done", lambda: sum(done().values()) - sum(before.values()) >= 800, timeout=90,
+               every=0.5)
+    after = done()
+    worker.kill()
+    share = (after["urgent"] - before["urgent"]) / (sum(after.values()) - sum(before.values()))
+    print(f"weights 3 and 1: {before}, then {after}: {share:.2f}")
+    assert 0.6 < share < 0.9

@@ -28,7 +28,7 @@ def test_a_job_for_later_holds_nobody_and_survives_its_worker(precis):
     began = time.monotonic()
     precis.send([precis.job("later", TEXT, not_before=in_seconds(36))])
     others = [f"job-{n}" for n in range(20)]
-    precis.send([precis.job(name, TEXT) for name in others])
+    precis.send([precis.job(name, f"{name}: {TEXT}") for name in others])
     precis.wait_final(others)
     precis.wait_committed()
     row = precis.jobs()["later"]
@@ -47,7 +47,7 @@ def test_term_parks_what_it_has_not_begun(precis):
     precis.configure(models={"grok-4.3": {"limits": {"in_flight": 2}}})
     names = [f"job-{n}" for n in range(60)]
     first = precis.start_worker()
-    precis.send([precis.job(name, TEXT) for name in names])
+    precis.send([precis.job(name, f"{name}: {TEXT}") for name in names])
     wait_until("some to be done", lambda: sum(row["state"] == "done" for row in precis.jobs().values()) >= 3)
     assert first.terminate() == 0
     left = [row for row in precis.jobs().values() if row["state"] != "done"]
@@ -68,7 +68,7 @@ def test_a_pause_is_known_at_once_and_its_end_too(precis):
     precis.configure(models={"grok-4.3": {"limits": {"in_flight": 4}}})
     precis.start_worker()
     mine = [f"mine-{n}" for n in range(40)]
-    precis.send([precis.job(name, TEXT, tenant="mine") for name in mine])
+    precis.send([precis.job(name, f"{name}: {TEXT}", tenant="mine") for name in mine])
     wait_until("some to be done", lambda: sum(row["state"] == "done" for row in precis.jobs().values()) >= 3)
     with precis.session() as session:
         session.execute("insert into precis_data.pauses (scope, name) values ('tenant', 'mine')")
@@ -76,7 +76,7 @@ def test_a_pause_is_known_at_once_and_its_end_too(precis):
                == {("done", None), ("waiting", "paused")}, timeout=10)
     calls = precis.modelsim.bill()["requests"] if "requests" in precis.modelsim.bill() else None
     other = [f"other-{n}" for n in range(5)]
-    precis.send([precis.job(name, TEXT, tenant="other") for name in other])
+    precis.send([precis.job(name, f"{name}: {TEXT}", tenant="other") for name in other])
     precis.wait_final(other, timeout=30)
     waiting = sum(row["waiting_for"] == "paused" for row in precis.jobs().values())
     assert waiting > 10, f"{waiting} wait after {calls} calls"
@@ -114,7 +114,7 @@ def test_workers_that_die_lose_nothing_that_is_parked(precis):
                      retry={"doubtful": 10})
     names = [f"job-{n}" for n in range(150)]
     workers = [precis.start_worker() for _ in range(2)]
-    precis.send([precis.job(name, TEXT, priority=n % 10, tenant=f"t{n % 3}") for n, name in enumerate(names)])
+    precis.send([precis.job(name, f"{name}: {TEXT}", priority=n % 10, tenant=f"t{n % 3}") for n, name in enumerate(names)])
     for worker in workers:
         wait_until("jobs to be parked", lambda: parked(precis) > 5, timeout=20)
         time.sleep(1.5)

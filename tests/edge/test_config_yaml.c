@@ -370,9 +370,15 @@ static const struct mistake MISTAKES[] = {
     {"bad property", WHOLE "kafka: {properties: {fetch.wait.max.ms: soon}}\n",
      "t.yaml:11:41: `kafka.properties.fetch.wait.max.ms` has a value that librdkafka does not "
      "take.\n"},
-    {"topics list", WHOLE "kafka: {topics: {jobs: [{name: a, weight: 2}]}}\n",
-     "t.yaml:11:18: `kafka.topics.jobs` takes one name; a list of topics works in a later "
-     "version.\n"},
+    {"topics list", WHOLE "kafka: {topics: {jobs: [{name: a, weight: 0}]}}\n",
+     "t.yaml:11:18: `kafka.topics.jobs` takes a name or a list of {name, weight}; weights are "
+     "numbers from 1 to 9999.\n"},
+    {"a topic's member", WHOLE "kafka: {topics: {jobs: [{name: a, share: 2}]}}\n",
+     "t.yaml:11:18: `kafka.topics.jobs` takes a name or a list of {name, weight}; weights are "
+     "numbers from 1 to 9999.\n"},
+    {"one topic twice in a list", WHOLE "kafka: {topics: {jobs: [a, {name: a}]}}\n",
+     "t.yaml:11:18: `kafka.topics` names one topic twice. Give each its own: a worker would read "
+     "its own dead letters as jobs.\n"},
     {"one topic twice", WHOLE "kafka: {topics: {jobs: a, dlq: a}}\n",
      "t.yaml:11:24: `kafka.topics` names one topic twice. Give each its own: a worker would read "
      "its own dead letters as jobs.\n"},

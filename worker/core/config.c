@@ -144,6 +144,9 @@ void config_free(struct config *config)
             free_fields((char *)config + info->offset, i);
     }
     free_routes(config);
+    for (size_t i = 0; i < config->kafka.job_topic_count; i++)
+        free(config->kafka.job_topics[i].name);
+    free(config->kafka.job_topics);
     free_origins(config->origins);
     config_wipe(config->database_password);
     free(config);

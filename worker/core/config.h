@@ -58,10 +58,18 @@ enum reasoning_parameter { REASONING_MODE, REASONING_EFFORT, REASONING_NONE };
 #define CONFIG_MEMBER_LATER(member)
 #define CONFIG_MEMBER(kind, member, ...) CONFIG_MEMBER_##kind(member)
 
+struct config_topic {
+    char *name;
+    int64_t weight; // 1 and more
+};
+
+// `topic_jobs` is the first of `job_topics`.
 struct config_kafka {
 #define KAFKA CONFIG_MEMBER
 #include "core/config.def"
     size_t property_count; // of `properties`
+    struct config_topic *job_topics;
+    size_t job_topic_count;
 };
 
 struct config_http {

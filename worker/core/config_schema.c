@@ -107,6 +107,14 @@ static json_t *default_of(const struct config_field *field)
     return json_string(field->preset);
 }
 
+static json_t *topics_schema(void)
+{
+    return json_pack("{s:s, s:i, s:{s:[s, s], s:[s], s:b, s:{s:{s:s}, s:{s:s, s:i, s:i}}}}", "type",
+                     "array", "minItems", 1, "items", "type", "string", "object", "required",
+                     "name", "additionalProperties", 0, "properties", "name", "type", "string",
+                     "weight", "type", "integer", "minimum", 1, "maximum", 9999);
+}
+
 static json_t *field_schema(const struct config_field *field)
 {
     json_t *schema = kind_schema(field);
@@ -115,6 +123,8 @@ static json_t *field_schema(const struct config_field *field)
         if (schema)
             json_array_append_new(any, schema);
         json_array_append_new(any, json_pack("{s:s}", "$ref", "#/$defs/reference"));
+        if (field->section == CONFIG_KAFKA && strcmp(field->path, "topics.jobs") == 0)
+            json_array_append_new(any, topics_schema());
         if (field->flags & CONFIG_NONE)
             json_array_append_new(any, json_pack("{s:[s, n]}", "enum", "none"));
         schema = json_pack("{s:o}", "anyOf", any);

@@ -143,6 +143,48 @@ static void set_scalar(const struct setting *setting, const char *text)
     expansion_deinit(&value);
 }
 
+// [name, {name, weight}, …] as one text, "name=weight,…", which core/config_check.c takes apart.
+static bool add_topic(const struct setting *setting, struct fy_node *item, struct buf *out)
+{
+    struct yaml_doc *doc = setting->reader->doc;
+    char *name OWN_FREE = NULL, *weight OWN_FREE = NULL;
+    if (fy_node_get_type(item) == FYNT_MAPPING) {
+        int known = 0;
+        struct fy_node *node = fy_node_mapping_lookup_by_string(item, "name", FY_NT);
+        known += node != NULL;
+        name = node ? yaml_scalar(yaml_follow(doc, node)) : NULL;
+        node = fy_node_mapping_lookup_by_string(item, "weight", FY_NT);
+        known += node != NULL;
+        weight = node ? yaml_scalar(yaml_follow(doc, node)) : NULL;
+        if (fy_node_mapping_item_count(item) != known)
+            return false;
+    } else {
+        name = yaml_scalar(item);
+    }
+    size_t digits = weight ? strspn(weight, "0123456789") : 1;
+    if (!name || !name[0] || strpbrk(name, "=,") ||
+        (weight && (digits != strlen(weight) || digits < 1 || digits > 4 || weight[0] == '0')))
+        return false;
+    buf_printf(out, "%s%s=%s", out->len > 0 ? "," : "", name, weight ? weight : "1");
+    return true;
+}
+
+static void read_topics(const struct setting *setting, struct fy_node *node)
+{
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    void *state = NULL;
+    struct fy_node *item;
+    bool fine = fy_node_sequence_item_count(node) > 0;
+    while (fine && (item = fy_node_sequence_iterate(node, &state)) != NULL)
+        fine = add_topic(setting, yaml_follow(setting->reader->doc, item), &text);
+    if (fine)
+        set_scalar(setting, buf_str(&text));
+    else
+        say(setting, NULL,
+            "takes a name or a list of {name, weight}; weights are numbers from 1 to 9999");
+}
+
 static void read_scalar(const struct setting *setting, struct fy_node *node)
 {
     const struct config_field *field = setting->field;
@@ -156,7 +198,10 @@ static void read_scalar(const struct setting *setting, struct fy_node *node)
         say(setting, field->help, "has no value");
     } else if (text == NULL && field->section == CONFIG_KAFKA &&
                strcmp(field->path, "topics.jobs") == 0) {
-        say(setting, NULL, "takes one name; a list of topics works in a later version");
+        if (fy_node_get_type(node) == FYNT_SEQUENCE)
+            read_topics(setting, node);
+        else
+            say(setting, setting->field->help, "takes a name or a list of {name, weight}");
     } else if (text == NULL) {
         say(setting, field->help, "takes one value, not a list or mapping");
     } else {

@@ -137,7 +137,8 @@ static void check_topic(const struct rd_kafka_metadata *metadata, const struct c
     char command[500];
     snprintf(command, sizeof(command),
              "\n  kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d",
-             config->brokers, topic, topic == config->topic_jobs ? JOBS_PARTITIONS : 1);
+             config->brokers, topic,
+             topic == config->topic_dlq || topic == config->topic_results ? 1 : JOBS_PARTITIONS);
     if (check->missing++ == 0)
         snprintf(check->suggestion, sizeof(check->suggestion),
                  "Create what is missing, with more partitions than workers will run:");
@@ -151,6 +152,8 @@ static bool check_all_topics(const struct rd_kafka_metadata *metadata,
     check->problem[0] = check->suggestion[0] = 0;
     check->missing = 0;
     check_topic(metadata, config, config->topic_jobs, check);
+    for (size_t i = 1; i < config->job_topic_count; i++)
+        check_topic(metadata, config, config->job_topics[i].name, check);
     check_topic(metadata, config, config->topic_dlq, check);
     check_topic(metadata, config, config->topic_results, check);
     if (check->missing > 0)
@@ -169,6 +172,8 @@ static bool look_at_topics(struct client *client, const struct config_kafka *con
     if (!check->answered)
         return false;
     check->jobs_partitions = partitions_of(metadata, config->topic_jobs);
+    for (size_t i = 1; i < config->job_topic_count; i++)
+        check->jobs_partitions += partitions_of(metadata, config->job_topics[i].name);
     bool good = check_all_topics(metadata, config, check);
     rd_kafka_metadata_destroy(metadata);
     return good;

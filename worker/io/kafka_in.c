@@ -592,6 +592,9 @@ bool kafka_in_join(struct kafka_in *in, char *problem, size_t problem_bytes)
 {
     rd_kafka_topic_partition_list_t *topics =
         list_of_one(in->config->topic_jobs, RD_KAFKA_PARTITION_UA);
+    for (size_t i = 1; i < in->config->job_topic_count; i++)
+        rd_kafka_topic_partition_list_add(topics, in->config->job_topics[i].name,
+                                          RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t err = rd_kafka_subscribe(in->client, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     if (err)
