@@ -230,6 +230,18 @@ static size_t list_present(const struct idle_job *idle, size_t count, const char
     return present;
 }
 
+// Jobs that PostgreSQL gave and that are being claimed, or ended without a call.
+static size_t taken_under_way(const struct engine *engine)
+{
+    static const enum step steps[] = {STEP_CLAIM, STEP_FINISH};
+    size_t count = 0;
+    for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)
+        for (struct list_node *node = list_first(&engine->steps[steps[s]]); node;
+             node = list_next(&engine->steps[steps[s]], node))
+            count += engine_job_of(node)->raw->requeued;
+    return count;
+}
+
 // Of a full window: what is worth an exchange.
 static void ask_for_exchange(struct engine *engine)
 {
@@ -257,10 +269,9 @@ static void ask_for_exchange(struct engine *engine)
 void parking_ask(struct engine *engine)
 {
     size_t most = (size_t)engine->config->worker.in_flight, len = window_len(engine);
-    bool is_behind = len >= most + 2 * EXCHANGE_BATCH; // what came has not been dealt with yet
     bool has_memory = engine->bytes < (size_t)engine->config->worker.memory_bytes / 2;
-    if (is_behind)
-        return;
+    if (taken_under_way(engine) > 2 * EXCHANGE_BATCH)
+        return; // what came has not been dealt with yet
     engine->taking = true;
     engine->parking.exchanging = len >= most || !has_memory;
     if (engine->parking.exchanging) {
@@ -442,16 +453,19 @@ static void look_at_window(struct engine *engine)
     struct parking *parking = &engine->parking;
     int64_t now_ms = engine_now(engine);
     size_t waiting = engine->steps[STEP_ADMIT].len + engine->steps[STEP_DOCUMENT].len +
-                     engine->steps[STEP_HELD].len;
+                     engine->steps[STEP_HELD].len + engine->steps[STEP_TWIN].len;
     bool is_full = !intake_has_room(engine) && waiting * 2 >= window_len(engine);
     bool before = parking->reads_on;
     if (!is_full)
         parking->full_since_ms = INT64_MAX;
     else if (parking->full_since_ms == INT64_MAX)
         parking->full_since_ms = now_ms;
-    if (is_full && now_ms - parking->full_since_ms >= FULL_MS && parking_has_room(engine))
+    if (is_full && now_ms - parking->full_since_ms >= FULL_MS && parking_has_room(engine)) {
+        size_t most = (size_t)engine->config->worker.in_flight;
+        if (!before && window_len(engine) > most) // what came at once, before it could be held back
+            parking->to_leave += window_len(engine) - most;
         parking->reads_on = true;
-    else if (!is_full && !parking->more && intake_has_room(engine))
+    } else if (!is_full && !parking->more && intake_has_room(engine))
         parking->reads_on = false;
     if (before != parking->reads_on)
         log_event(engine->options.log, LOG_LEVEL_INFO,
