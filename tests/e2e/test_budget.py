@@ -75,6 +75,7 @@ def test_a_budget_for_50_of_200_jobs(precis):
     time.sleep(3)  # they go on asking
     used = billed(precis) - before
     ledger = spent(precis, "legal")
+    print(f"{used / budget:.1%} of the budget used by {WORKERS} workers: {seen}")
     assert used <= budget and ledger["cost"] + ledger["at_most"] <= budget, (used, ledger, budget)
     assert used >= budget * decimal.Decimal("0.9"), f"{used} of {budget} used, {seen}"
     row = shown(precis)["tenant", "legal", "month"]
