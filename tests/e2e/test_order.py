@@ -125,8 +125,8 @@ def test_priorities_and_deadlines_within_a_window(precis):
 @pytest.mark.timeout(240)
 @pytest.mark.modelsim("--latency", "20-40ms")
 def test_topics_are_read_by_their_weights(precis):
-    """Nothing may be parked here, so that what is read is what runs. The first hundreds, which were fetched before
-    anybody had to wait, do not count."""
+    """Nothing may be parked here, so that what is read is what runs. Hundreds of one topic may come at first, before
+    the other is read at all: that one catches up."""
     urgent = precis.topics["jobs"] + ".urgent"
     precis.kafka.create_topic(urgent, 4)
     precis.configure(models={"grok-4.3": {"limits": {"in_flight": 8}}},
@@ -143,12 +143,9 @@ def test_topics_are_read_by_their_weights(precis):
         found = {row["batch"]: row["done"] for row in rows}
         return found if len(found) == 2 else {"urgent": 0, "plain": 0}
 
-    wait_until("the first hundreds to be done", lambda: sum(done().values()) >= 1000, timeout=90, every=0.5)
-    before = done()
-    wait_until("hundreds more to be done", lambda: sum(done().values()) - sum(before.values()) >= 800, timeout=90,
-               every=0.5)
-    after = done()
+    wait_until("a part to be done", lambda: sum(done().values()) >= 2400, timeout=120, every=0.5)
+    found = done()
     worker.kill()
-    share = (after["urgent"] - before["urgent"]) / (sum(after.values()) - sum(before.values()))
-    print(f"weights 3 and 1: {before}, then {after}: {share:.2f}")
-    assert 0.6 < share < 0.97
+    share = found["urgent"] / sum(found.values())
+    print(f"weights 3 and 1: {found}: {share:.2f}")
+    assert 0.65 < share < 0.85
