@@ -560,6 +560,10 @@ static void fleet_free(struct fleet *fleet)
 {
     for (int i = 0; i < fleet->count; i++)
         kill_worker(&fleet->workers[i]);
+    // What is still on its way lets go of what it holds when it happens.
+    fleet->world.closing = true;
+    while (world_next(&fleet->world))
+        continue;
     world_deinit(&fleet->world);
     db_deinit(&fleet->db);
     config_free(fleet->config);
@@ -725,6 +729,8 @@ static void take_foreign(void *context, void *data)
 {
     (void)data;
     struct fleet *fleet = context;
+    if (fleet->world.closing)
+        return;
     int64_t every_ms = 60000000 / (fleet->requests.per_minute * fleet->foreign_per_thousand);
     take(fleet, 700);
     // Between two of them as long as chance says: the sum of two is less even than one.
