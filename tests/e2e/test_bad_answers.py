@@ -211,8 +211,8 @@ CASES = {
     "74_envelope_surrogate": fine(),
     "74_invalid_utf8": fine(),
 }
-# Another test has it: it needs a connection that was used before.
-ELSEWHERE = {"die_reused"}
+# Other tests have them: of a connection that was used before, and of requests for several documents (test_pack.py).
+ELSEWHERE = {"die_reused", "pack_missing", "pack_doubled", "pack_swapped", "pack_obeys"}
 TLS = ["good", "expired", "wrong-host", "self-signed"]
 SEED_SENTENCES = {
     "67_seed_thinking": "thinking options type cannot be disabled when reasoning_effort. Suggestion: "
