@@ -167,48 +167,14 @@ bool config_name_is_secret(const char *name)
     return false;
 }
 
-// A list of topics comes as one text, "name=weight,name=weight": the first name stays.
-static void split_topics(struct config_kafka *kafka)
-{
-    char *rest = kafka->topic_jobs;
-    for (size_t len; rest && *rest; rest += len + (rest[len] == ',')) {
-        len = strcspn(rest, ",");
-        size_t name_len = strcspn(rest, "=,");
-        kafka->job_topics =
-            own_grow(kafka->job_topics, kafka->job_topic_count + 1, sizeof(*kafka->job_topics));
-        kafka->job_topics[kafka->job_topic_count++] = (struct config_topic){
-            own_strndup(rest, name_len),
-            rest[name_len] == '=' ? strtoll(rest + name_len + 1, NULL, 10) : 1};
-    }
-    if (kafka->job_topic_count == 0)
-        return;
-    free(kafka->topic_jobs);
-    kafka->topic_jobs = own_strdup(kafka->job_topics[0].name);
-}
-
-// Of the jobs' topics some are the same, or one is another's.
-static bool job_topics_clash(const struct config_kafka *kafka)
-{
-    for (size_t i = 0; i < kafka->job_topic_count; i++) {
-        const char *name = kafka->job_topics[i].name;
-        if ((kafka->topic_dlq && strcmp(name, kafka->topic_dlq) == 0) ||
-            (kafka->topic_results && strcmp(name, kafka->topic_results) == 0))
-            return true;
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(name, kafka->job_topics[k].name) == 0)
-                return true;
-    }
-    return false;
-}
-
 static void check_kafka(const struct check *check)
 {
     struct config_kafka *kafka = &check->config->kafka;
     while (kafka->properties && kafka->properties[kafka->property_count].name)
         kafka->property_count++;
-    split_topics(kafka);
+    config_split_topics(kafka);
     const char *dlq = kafka->topic_dlq, *results = kafka->topic_results;
-    bool same = job_topics_clash(kafka) || (results && dlq && strcmp(dlq, results) == 0);
+    bool same = config_topics_clash(kafka) || (results && dlq && strcmp(dlq, results) == 0);
     for (size_t i = 0; i < kafka->job_topic_count; i++)
         if (strlen(kafka->job_topics[i].name) > 249 || kafka->job_topics[i].weight < 1)
             config_errors_add(check->errors, place_of(check, kafka, CONFIG_KAFKA, "topics.jobs"),

@@ -29,4 +29,10 @@ bool config_name_is_secret(const char *name);
 // "127.0.0.1", "localhost", "::1", "[::1]": of `len` bytes.
 bool config_host_is_loopback(const char *host, size_t len);
 
+// `topics.jobs` as io/config_node.c gives it, "name" or "name=weight,name=weight", becomes
+// `job_topics`; the first name stays in `topic_jobs`.
+void config_split_topics(struct config_kafka *kafka);
+// Whether a topic of jobs is listed twice, or is that of dead letters or results.
+bool config_topics_clash(const struct config_kafka *kafka);
+
 #endif
