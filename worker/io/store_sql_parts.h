@@ -34,8 +34,8 @@
                   "  then 'cancelled'"                                                             \
                   " when " NEWER_THAN("j") " then 'superseded' end"
 
-// Or 'twin': another job makes the answer (as intent_twins found). For intents; a twin is not stopped
-// for anybody else.
+// Or 'twin': another job makes the answer (as intent_twins found). For intents; a twin is not
+// stopped for anybody else.
 #define STOP_OF "coalesce(" CANCEL_OF ", case when c.twin then 'twin' end)"
 
 // Nobody makes the answer of row a of answers: its job is gone, or ended without one; or it has
