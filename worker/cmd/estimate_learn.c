@@ -11,7 +11,8 @@
 // answer slow, and tell no more.
 static const char calls_sql[] =
     "select j.spec, p.plan_no, p.prompt_version, p.text_sha256, p.calls, a.call_no, a.input_tokens,"
-    " a.cached_input_tokens, a.output_tokens, a.ttft_ms, a.duration_ms, d.text"
+    " a.cached_input_tokens, a.output_tokens, a.ttft_ms, a.duration_ms, d.text,"
+    " case when a.pack is null then 1 else count(*) over (partition by a.pack) end as members"
     " from precis_data.attempts a join precis_data.jobs j on j.job_no = a.job_no"
     " join precis_data.plans p on p.job_no = a.job_no and p.plan_no = a.plan_no"
     " join precis_data.documents d on d.sha256 = p.text_sha256 and d.size < 400000"
@@ -55,6 +56,7 @@ static void learn_call(struct estimating *estimating, struct estimate_model *mod
                   .output_tokens = ask_number(rows, row, "output_tokens")},
         .ttft_ms = ask_value(rows, row, "ttft_ms") ? ask_number(rows, row, "ttft_ms") : -1,
         .duration_ms = ask_number(rows, row, "duration_ms"),
+        .members = ask_number(rows, row, "members"),
     };
     int32_t call_no = (int32_t)ask_number(rows, row, "call_no");
     if (text && estimate_saved_call(&order, &plan, call_no, &sample.call))

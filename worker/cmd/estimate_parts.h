@@ -24,9 +24,13 @@ struct estimate_sum {
     struct plan_time_call *calls;
     size_t count, room;
     size_t jobs;
-    int64_t form_tokens;                                // of all calls
-    int64_t input_tokens, cached_tokens, output_tokens; // likely
-    int64_t cost_picousd, at_most_picousd;
+    int64_t at_most_picousd;
+};
+
+// What becomes of them at the limits.
+struct estimate_run {
+    struct plan_time time;
+    int64_t cost_picousd;
 };
 
 struct estimate_model {
@@ -48,6 +52,10 @@ struct estimating {
     int64_t finish_by_ms; // unix; 0: not asked
     int64_t now_ms;       // unix, of the database where there is one
     size_t documents;     // jobs with a text
+    size_t twins;         // of these: the same is asked of the same document before
+    size_t answered;      // of these: the answer is there from earlier jobs
+    void *keys;           // tree of answer keys, of this run
+    bool no_answers;      // PostgreSQL cannot be asked for answers
     size_t blank;         // without any
     size_t longer;        // than what their own model takes at once
     struct estimate_reader *reader;
@@ -70,6 +78,12 @@ void estimate_sums_free(struct estimating *estimating);
 // The limits of all keys of the model together, for so many workers.
 void estimate_limits(const struct config *config, const struct config_model *model, int64_t workers,
                      plan_time_limits out);
+// `pack_size` 0: as configured.
+struct plan_time_work estimate_work(const struct config *config, const struct estimate_model *model,
+                                    const struct estimate_sum *sum, int64_t pack_size);
+struct estimate_run estimate_run(const struct estimating *estimating,
+                                 const struct estimate_model *model,
+                                 const struct estimate_sum *sum);
 // "requests", "tokens": what a limit counts; `a minute`, `a day`, `at once`.
 const char *estimate_limit_word(enum plan_time_limit limit);
 const char *estimate_limit_per(enum plan_time_limit limit);

@@ -34,14 +34,6 @@ static int64_t cost_high(const struct estimate_model *model, int64_t picousd)
     return picousd / 100 * (100 + (is_seen(model) ? SEEN_PERCENT : UNSEEN_MORE_PERCENT));
 }
 
-static struct plan_time time_of(const struct estimating *estimating,
-                                const struct estimate_model *model, const struct estimate_sum *sum)
-{
-    plan_time_limits limits;
-    estimate_limits(estimating->submit.config, model->model, estimating->workers, limits);
-    return plan_time_of(sum->calls, sum->count, limits);
-}
-
 static int64_t limit_of(const struct estimating *estimating, const struct estimate_model *model,
                         enum plan_time_limit limit)
 {
@@ -97,8 +89,10 @@ static void print_documents(const struct estimating *estimating)
         }
     printf("%zu document%s would be summarised.\n", estimating->documents,
            estimating->documents == 1 ? "" : "s");
-    print_count(json_array_size(submit->copies), "has the same content as another",
-                "have the same content as others");
+    print_count(estimating->twins, "asks the same as another: paid once",
+                "ask the same as others: paid once");
+    print_count(estimating->answered, "was answered before: not paid again",
+                "were answered before: not paid again");
     print_count(submit->twice, "was given twice", "were given twice");
     print_count(submit->ended, "has its answer already: not paid again",
                 "have their answers already: not paid again");
@@ -132,27 +126,27 @@ static void add_model(struct table *table, const struct estimating *estimating,
 {
     bool own = model->own.jobs > 0;
     const struct estimate_sum *sum = own ? &model->own : &model->all;
-    struct plan_time time = time_of(estimating, model, sum);
+    struct estimate_run run = estimate_run(estimating, model, sum);
     struct buf text OWN_BUF;
     buf_init(&text, 0);
     table_add_styled(table, model->model->name, own ? SCREEN_BOLD : SCREEN_DIM);
-    const int64_t numbers[] = {(int64_t)sum->jobs, (int64_t)sum->count, sum->input_tokens,
-                               sum->output_tokens};
+    const int64_t numbers[] = {(int64_t)sum->jobs, (int64_t)run.time.requests,
+                               run.time.input_tokens, run.time.output_tokens};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         add_number(&text, numbers[i]);
         table_take(table, &text);
     }
-    add_money(&text, sum->cost_picousd);
+    add_money(&text, run.cost_picousd);
     table_take(table, &text);
-    add_money(&text, cost_low(model, sum->cost_picousd));
+    add_money(&text, cost_low(model, run.cost_picousd));
     buf_add_str(&text, " to ");
-    add_money(&text, cost_high(model, sum->cost_picousd));
+    add_money(&text, cost_high(model, run.cost_picousd));
     table_take(table, &text);
     add_money(&text, sum->at_most_picousd);
     table_take(table, &text);
-    screen_add_duration_ms(&text, time.total_ms);
+    screen_add_duration_ms(&text, run.time.total_ms);
     table_take(table, &text);
-    add_bound(&text, estimating, model, time.bound);
+    add_bound(&text, estimating, model, run.time.bound);
     table_take(table, &text);
 }
 
@@ -267,18 +261,18 @@ static json_t *finish_json(const struct estimating *estimating, const struct est
 static json_t *model_json(const struct estimating *estimating, const struct estimate_model *model)
 {
     const struct estimate_sum *sum = model->own.jobs > 0 ? &model->own : &model->all;
-    struct plan_time time = time_of(estimating, model, sum);
+    struct estimate_run run = estimate_run(estimating, model, sum);
     return json_pack(
         "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o}",
         "model", model->model->name, "chosen", model->own.jobs > 0, "jobs", (json_int_t)sum->jobs,
-        "calls", (json_int_t)sum->count, "split", (json_int_t)model->split, "truncated",
+        "calls", (json_int_t)run.time.requests, "split", (json_int_t)model->split, "truncated",
         (json_int_t)model->truncated, "too_long", (json_int_t)model->refused, "input_tokens",
-        (json_int_t)sum->input_tokens, "output_tokens", (json_int_t)sum->output_tokens, "samples",
-        (json_int_t)model->learned.samples, "cost_usd", usd_json(sum->cost_picousd), "cost_low_usd",
-        usd_json(cost_low(model, sum->cost_picousd)), "cost_high_usd",
-        usd_json(cost_high(model, sum->cost_picousd)), "reserved_usd",
-        usd_json(sum->at_most_picousd), "seconds", (json_int_t)((time.total_ms + 999) / 1000),
-        "held_up_by", limit_json(time.bound), "finish_by", finish_json(estimating, model));
+        (json_int_t)run.time.input_tokens, "output_tokens", (json_int_t)run.time.output_tokens,
+        "samples", (json_int_t)model->learned.samples, "cost_usd", usd_json(run.cost_picousd),
+        "cost_low_usd", usd_json(cost_low(model, run.cost_picousd)), "cost_high_usd",
+        usd_json(cost_high(model, run.cost_picousd)), "reserved_usd",
+        usd_json(sum->at_most_picousd), "seconds", (json_int_t)((run.time.total_ms + 999) / 1000),
+        "held_up_by", limit_json(run.time.bound), "finish_by", finish_json(estimating, model));
 }
 
 static int show_json(const struct estimating *estimating)
@@ -288,12 +282,14 @@ static int show_json(const struct estimating *estimating)
     for (size_t i = 0; i < estimating->model_count; i++)
         if (is_shown(estimating, &estimating->models[i]))
             json_array_append_new(models, model_json(estimating, &estimating->models[i]));
-    json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:o}", "documents",
-        (json_int_t)estimating->documents, "without_text", (json_int_t)estimating->blank,
-        "given_twice", (json_int_t)submit->twice, "ended_before", (json_int_t)submit->ended,
-        "over_long", (json_int_t)estimating->longer, "workers", (json_int_t)estimating->workers,
-        "copies", submit->copies, "unreadable", submit->problems, "models", models);
+    json_t *json =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:o}", "documents",
+                  (json_int_t)estimating->documents, "twins", (json_int_t)estimating->twins,
+                  "answered_before", (json_int_t)estimating->answered, "without_text",
+                  (json_int_t)estimating->blank, "given_twice", (json_int_t)submit->twice,
+                  "ended_before", (json_int_t)submit->ended, "over_long",
+                  (json_int_t)estimating->longer, "workers", (json_int_t)estimating->workers,
+                  "copies", submit->copies, "unreadable", submit->problems, "models", models);
     char *text OWN_FREE = json_dumps(json, JSON_COMPACT);
     struct buf safe OWN_BUF;
     buf_init(&safe, 0);

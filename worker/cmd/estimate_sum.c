@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls by model, their tokens, money and time.
+#include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +22,9 @@ static int64_t price_of(const struct config_model *model, const struct usage *us
 }
 
 static void add_call(struct estimate_sum *sum, const struct estimate_model *model,
-                     const struct estimate_call *call, bool follows)
+                     const struct estimate *estimate, size_t place)
 {
+    const struct estimate_call *call = &estimate->calls[place];
     struct usage usage = estimate_usage(&model->learned, call);
     struct usage most = {.known = true,
                          .input_tokens = call->at_most_input_tokens,
@@ -34,13 +37,12 @@ static void add_call(struct estimate_sum *sum, const struct estimate_model *mode
         .input_tokens = usage.input_tokens,
         .output_tokens = usage.output_tokens,
         .duration_ms = estimate_duration_ms(&model->learned, &usage),
-        .follows = follows,
+        .form_tokens = estimate_input(&model->learned, call->form_tokens),
+        .first_ms = estimate_first_token_ms(&model->learned),
+        .need = estimate->need,
+        .pack_hash = estimate->pack_hash,
+        .follows = place > 0,
     };
-    sum->form_tokens += estimate_input(&model->learned, call->form_tokens);
-    sum->input_tokens += usage.input_tokens;
-    sum->cached_tokens += usage.cached_tokens;
-    sum->output_tokens += usage.output_tokens;
-    sum->cost_picousd += price_of(model->model, &usage);
     sum->at_most_picousd += price_of(model->model, &most);
 }
 
@@ -49,7 +51,7 @@ static void add_job(struct estimate_sum *sum, const struct estimate_model *model
 {
     sum->jobs++;
     for (size_t i = 0; i < estimate->count; i++)
-        add_call(sum, model, &estimate->calls[i], i > 0);
+        add_call(sum, model, estimate, i);
 }
 
 static void add_to_model(struct estimating *estimating, struct estimate_model *model,
@@ -73,6 +75,47 @@ static void add_to_model(struct estimating *estimating, struct estimate_model *m
     estimate_deinit(&estimate);
 }
 
+// ------------------------------------------------------------------------------- twins
+
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(a, b, ANSWER_KEY_BYTES);
+}
+
+static bool is_answered(struct estimating *estimating, const unsigned char *key)
+{
+    char text[2 * ANSWER_KEY_BYTES + 1];
+    if (estimating->no_answers || estimating->submit.order.offline)
+        return false;
+    for (size_t i = 0; i < ANSWER_KEY_BYTES; i++)
+        snprintf(text + 2 * i, 3, "%02x", key[i]);
+    struct ask ask = {
+        "select 1 from precis_data.answers a join precis_data.outcomes o"
+        " on o.job_no = a.job_no and o.state = 'done' where a.key = decode($1, 'hex')",
+        {text},
+        1};
+    struct pg_rows *rows = ask_try(estimating->submit.invocation, &ask);
+    estimating->no_answers = rows == NULL;
+    bool found = rows && pg_rows_count(rows) > 0;
+    pg_rows_free(rows);
+    return found;
+}
+
+// Whether somebody else's answer is taken over: nothing is paid.
+static bool is_free(struct estimating *estimating, const struct estimate_order *order)
+{
+    unsigned char *key = own_alloc(ANSWER_KEY_BYTES);
+    bool has_key = estimate_answer_key(order, estimating->submit.config, key);
+    void **found = has_key ? tsearch(key, &estimating->keys, by_key) : NULL;
+    bool twin = found && *found != key;
+    bool answered = has_key && !twin && is_answered(estimating, key);
+    estimating->twins += twin;
+    estimating->answered += answered;
+    if (!has_key || twin)
+        free(key);
+    return twin || answered;
+}
+
 void estimate_add(struct estimating *estimating, const struct job_spec *spec, const char *text,
                   size_t len)
 {
@@ -83,6 +126,8 @@ void estimate_add(struct estimating *estimating, const struct job_spec *spec, co
     struct estimate_order order = {
         .spec = spec, .text = text, .text_len = len, .text_tokens = tokens_estimate(text, len)};
     estimating->documents++;
+    if (is_free(estimating, &order))
+        return;
     for (size_t i = 0; i < estimating->model_count; i++) {
         order.model = estimating->models[i].model;
         add_to_model(estimating, &estimating->models[i], &order);
@@ -96,6 +141,7 @@ void estimate_sums_free(struct estimating *estimating)
         free(estimating->models[i].own.calls);
     }
     free(estimating->models);
+    tdestroy(estimating->keys, free);
 }
 
 // ------------------------------------------------------------------------------- limits
@@ -161,4 +207,58 @@ void estimate_limits(const struct config *config, const struct config_model *mod
     int64_t most = workers * worker_calls(config, model);
     if (out[PLAN_TIME_SLOTS] == 0 || out[PLAN_TIME_SLOTS] > most)
         out[PLAN_TIME_SLOTS] = most;
+}
+
+// ------------------------------------------------------------------------------- what becomes of
+// it
+
+// Tokens that there are for each request, as engine_pack.c has it; 0: requests have no limit.
+static int64_t tokens_a_request(const struct config_model *model)
+{
+    int64_t requests = model->rpm ? model->rpm : model->rpd;
+    int64_t tokens = model->rpm ? model->tpm : model->tpd;
+    if (model->rpm && model->itpm && (tokens == 0 || model->itpm < tokens))
+        tokens = model->itpm;
+    if (requests == 0)
+        return 0;
+    return tokens ? tokens / requests : INT64_MAX;
+}
+
+struct plan_time_work estimate_work(const struct config *config, const struct estimate_model *model,
+                                    const struct estimate_sum *sum, int64_t pack_size)
+{
+    int64_t scarce = tokens_a_request(model->model);
+    int64_t context = model->model->context_tokens - model->model->context_tokens / 100;
+    struct plan_time_work work = {.calls = sum->calls, .count = sum->count};
+    work.room = (struct pack_room){
+        .documents = pack_size ? pack_size : config->packing.size,
+        .tokens = config->packing.tokens < scarce ? config->packing.tokens : scarce,
+        .output_tokens = model->model->max_output_tokens,
+        .doubt_picousd = config->packing.doubt_picousd,
+    };
+    if (context < work.room.tokens)
+        work.room.tokens = context;
+    if (scarce == 0)
+        work.room.documents = 0;
+    return work;
+}
+
+struct estimate_run estimate_run(const struct estimating *estimating,
+                                 const struct estimate_model *model, const struct estimate_sum *sum)
+{
+    const struct config *config = estimating->submit.config;
+    const struct estimate_learned *learned = &model->learned;
+    plan_time_limits limits;
+    estimate_limits(config, model->model, estimating->workers, limits);
+    struct plan_time_work work = estimate_work(config, model, sum, 0);
+    struct estimate_run run = {.time = plan_time_of(&work, limits)};
+    struct usage usage = {.known = true,
+                          .input_tokens = run.time.input_tokens,
+                          .output_tokens = run.time.output_tokens};
+    if (learned->input_counted > 0)
+        usage.cached_tokens =
+            (int64_t)((double)usage.input_tokens * (double)learned->cached_counted /
+                      (double)learned->input_counted);
+    run.cost_picousd = price_of(model->model, &usage);
+    return run;
 }

@@ -9,30 +9,36 @@
 #include "base/own.h"
 
 #define MINUTE_US INT64_C(60000000)
-#define DAY_US    (1440 * MINUTE_US)
+#define DAY_US    (1500 * MINUTE_US) // counted by the hour (core/quota.h)
 #define SAVED_US  INT64_C(1000000)
 #define LIMIT_MAX INT64_C(1000000000000000)
+// As in engine_pack.c: who was let through sooner did not wait, and others that are looked at.
+#define PATIENCE_US INT64_C(100000)
+#define LOOK_MOST   64
 
 struct walker { // a job, or a slot
     struct heap_node node;
     size_t next, end; // of a job: its calls
+    int64_t since_us; // of a job: when its next call could begin
 };
 
 struct walk {
-    const struct plan_time_call *calls;
+    const struct plan_time_work *work;
     const int64_t *limits;
+    struct plan_time out;
     struct walker *jobs, *slots;
     size_t job_count, slot_count;
-    struct heap resting, ready, free;   // by when the call before ends; by place in the list; slots
-    int64_t earned_us[PLAN_TIME_SLOTS]; // when all that was given is earned
+    struct heap resting, ready, free; // by when the call before ends; by place in the list; slots
+    int64_t used[PLAN_TIME_SLOTS], day_us[PLAN_TIME_SLOTS]; // of a day's limit, and its start
+    int64_t earned_us[PLAN_TIME_SLOTS];                     // when all that was given is earned
     int64_t waited_us[PLAN_TIME_LIMITS + 1]; // for each limit; for NONE: for calls to end
 };
 
 // ------------------------------------------------------------------------------- limits
 
-static int64_t period_us(enum plan_time_limit limit)
+static bool is_daily(enum plan_time_limit limit)
 {
-    return limit == PLAN_TIME_REQUESTS_DAY || limit == PLAN_TIME_TOKENS_DAY ? DAY_US : MINUTE_US;
+    return limit == PLAN_TIME_REQUESTS_DAY || limit == PLAN_TIME_TOKENS_DAY;
 }
 
 static int64_t amount_of(const struct plan_time_call *call, enum plan_time_limit limit)
@@ -55,14 +61,14 @@ static int64_t amount_of(const struct plan_time_call *call, enum plan_time_limit
 }
 
 // The time in which an amount is earned.
-static int64_t earning_us(int64_t amount, enum plan_time_limit limit, int64_t per_period)
+static int64_t earning_us(int64_t amount, int64_t per_minute)
 {
     int64_t us;
     if (amount <= 0)
         return 0;
-    if (!__builtin_mul_overflow(amount, period_us(limit), &us))
-        return us / per_period;
-    return amount / per_period * period_us(limit);
+    if (!__builtin_mul_overflow(amount, MINUTE_US, &us))
+        return us / per_minute;
+    return amount / per_minute * MINUTE_US;
 }
 
 // ------------------------------------------------------------------------------- a walk
@@ -75,10 +81,11 @@ static size_t count_jobs(const struct plan_time_call *calls, size_t count)
     return jobs;
 }
 
-static void walk_init(struct walk *walk, const struct plan_time_call *calls, size_t count,
-                      const int64_t *limits)
+static void walk_init(struct walk *walk, const struct plan_time_work *work, const int64_t *limits)
 {
-    *walk = (struct walk){.calls = calls, .limits = limits};
+    const struct plan_time_call *calls = work->calls;
+    size_t count = work->count;
+    *walk = (struct walk){.work = work, .limits = limits};
     size_t jobs = count_jobs(calls, count);
     walk->jobs = own_array(jobs + 1, sizeof(*walk->jobs));
     heap_init(&walk->resting);
@@ -116,6 +123,8 @@ static int64_t opens_us(const struct walk *walk, int64_t now_us, enum plan_time_
         int64_t at_us = now_us;
         if (i == PLAN_TIME_SLOTS && walk->slot_count > 0)
             at_us = heap_first(&walk->free)->key;
+        else if (is_daily((enum plan_time_limit)i) && walk->limits[i] > 0)
+            at_us = walk->used[i] >= walk->limits[i] ? walk->day_us[i] + DAY_US : now_us;
         else if (i != PLAN_TIME_SLOTS && walk->limits[i] > 0)
             at_us = walk->earned_us[i] - SAVED_US;
         if (at_us <= opens_us)
@@ -126,15 +135,29 @@ static int64_t opens_us(const struct walk *walk, int64_t now_us, enum plan_time_
     return opens_us;
 }
 
+static void take_of_day(struct walk *walk, enum plan_time_limit limit, int64_t amount,
+                        int64_t start_us)
+{
+    if (walk->used[limit] == 0 || walk->used[limit] >= walk->limits[limit]) {
+        walk->day_us[limit] = start_us;
+        walk->used[limit] = 0;
+    }
+    walk->used[limit] += amount;
+}
+
 static void take(struct walk *walk, const struct plan_time_call *call, int64_t start_us)
 {
     for (int i = 0; i < PLAN_TIME_SLOTS; i++) {
         enum plan_time_limit limit = (enum plan_time_limit)i;
         if (walk->limits[i] <= 0)
             continue;
+        if (is_daily(limit)) {
+            take_of_day(walk, limit, amount_of(call, limit), start_us);
+            continue;
+        }
         if (walk->earned_us[i] < start_us)
             walk->earned_us[i] = start_us;
-        walk->earned_us[i] += earning_us(amount_of(call, limit), limit, walk->limits[i]);
+        walk->earned_us[i] += earning_us(amount_of(call, limit), walk->limits[i]);
     }
     if (walk->slot_count > 0)
         heap_set(&walk->free, heap_first(&walk->free), start_us + call->duration_ms * 1000);
@@ -153,13 +176,57 @@ static int64_t wake(struct walk *walk, int64_t now_us)
         now_us = later(now_us, first->key);
     while (first && first->key <= now_us) {
         heap_remove(&walk->resting, first);
+        ((struct walker *)first)->since_us = first->key;
         heap_set(&walk->ready, first, (struct walker *)first - walk->jobs);
         first = heap_first(&walk->resting);
     }
     return now_us;
 }
 
-// The next call, from now on; moves now to its start. When it ends.
+// The first job's call is over its start: it rests until its end, where it has another one.
+static void leave(struct walk *walk, struct heap_node *node, int64_t end_us)
+{
+    struct walker *job = (struct walker *)node; // its first member
+    heap_remove(&walk->ready, node);
+    job->next++;
+    if (job->next < job->end)
+        heap_set(&walk->resting, node, end_us);
+}
+
+static bool may_share(const struct walk *walk, const struct walker *job)
+{
+    return walk->work->room.documents > 1 && walk->work->calls[job->next].need.documents > 0 &&
+           job->next + 1 == job->end;
+}
+
+// Adds the calls that wait behind the first one to its request, as long as there is room.
+static void share(struct walk *walk, struct plan_time_call *request)
+{
+    struct heap_node *passed[LOOK_MOST];
+    struct pack_room room = walk->work->room, need = request->need;
+    size_t count = 0;
+    if (!pack_take(&room, &need))
+        return;
+    for (int i = 0; i < LOOK_MOST && room.documents > 0 && heap_first(&walk->ready); i++) {
+        struct heap_node *node = heap_first(&walk->ready);
+        const struct plan_time_call *call = &walk->work->calls[((struct walker *)node)->next];
+        bool fits = may_share(walk, (struct walker *)node) &&
+                    call->pack_hash == request->pack_hash && pack_take(&room, &call->need);
+        if (!fits) {
+            heap_remove(&walk->ready, node);
+            passed[count++] = node;
+            continue;
+        }
+        request->input_tokens += call->input_tokens - call->form_tokens;
+        request->output_tokens += call->output_tokens;
+        request->duration_ms += call->duration_ms - call->first_ms;
+        leave(walk, node, 0);
+    }
+    for (size_t i = 0; i < count; i++)
+        heap_set(&walk->ready, passed[i], (struct walker *)passed[i] - walk->jobs);
+}
+
+// The next request, from now on; moves now to its start. When it ends.
 static int64_t step(struct walk *walk, int64_t *now_us)
 {
     enum plan_time_limit bound;
@@ -168,25 +235,29 @@ static int64_t step(struct walk *walk, int64_t *now_us)
     *now_us = wake(walk, open_us);
     walk->waited_us[PLAN_TIME_NONE] += *now_us - open_us;
     struct heap_node *first = heap_first(&walk->ready);
-    struct walker *job = (struct walker *)first; // its first member
-    const struct plan_time_call *call = &walk->calls[job->next++];
-    take(walk, call, *now_us);
-    int64_t end_us = *now_us + call->duration_ms * 1000;
-    heap_remove(&walk->ready, first);
-    if (job->next < job->end)
-        heap_set(&walk->resting, first, end_us);
-    return end_us;
+    const struct walker *job = (const struct walker *)first; // its first member
+    struct plan_time_call request = walk->work->calls[job->next];
+    bool shares = may_share(walk, job) && *now_us - job->since_us >= PATIENCE_US;
+    leave(walk, first, *now_us + request.duration_ms * 1000);
+    if (shares)
+        share(walk, &request);
+    take(walk, &request, *now_us);
+    walk->out.requests++;
+    walk->out.input_tokens += request.input_tokens;
+    walk->out.output_tokens += request.output_tokens;
+    return *now_us + request.duration_ms * 1000;
 }
 
-struct plan_time plan_time_of(const struct plan_time_call *calls, size_t count,
-                              const plan_time_limits limits)
+struct plan_time plan_time_of(const struct plan_time_work *work, const plan_time_limits limits)
 {
     struct walk walk;
     int64_t last_us = 0, now_us = 0;
-    walk_init(&walk, calls, count, limits);
+    walk_init(&walk, work, limits);
     while (heap_first(&walk.ready) || heap_first(&walk.resting))
         last_us = later(last_us, step(&walk, &now_us));
-    struct plan_time out = {.total_ms = (last_us + 999) / 1000, .bound = PLAN_TIME_NONE};
+    struct plan_time out = walk.out;
+    out.total_ms = (last_us + 999) / 1000;
+    out.bound = PLAN_TIME_NONE;
     int64_t most_us = walk.waited_us[PLAN_TIME_NONE] + last_us - now_us;
     for (int i = 0; i < PLAN_TIME_LIMITS; i++)
         if (walk.waited_us[i] > most_us) {
@@ -199,16 +270,15 @@ struct plan_time plan_time_of(const struct plan_time_call *calls, size_t count,
 
 // ------------------------------------------------------------------------------- what is needed
 
-static bool suffices(const struct plan_time_call *calls, size_t count, int64_t *limits,
-                     enum plan_time_limit which, int64_t value, int64_t within_ms)
+static bool suffices(const struct plan_time_work *work, int64_t *limits, enum plan_time_limit which,
+                     int64_t value, int64_t within_ms)
 {
     limits[which] = value;
-    return plan_time_of(calls, count, limits).total_ms <= within_ms;
+    return plan_time_of(work, limits).total_ms <= within_ms;
 }
 
-int64_t plan_time_needed(const struct plan_time_call *calls, size_t count,
-                         const plan_time_limits limits, enum plan_time_limit which,
-                         int64_t within_ms)
+int64_t plan_time_needed(const struct plan_time_work *work, const plan_time_limits limits,
+                         enum plan_time_limit which, int64_t within_ms)
 {
     plan_time_limits tried;
     for (int i = 0; i < PLAN_TIME_LIMITS; i++)
@@ -216,52 +286,21 @@ int64_t plan_time_needed(const struct plan_time_call *calls, size_t count,
     int64_t low = limits[which];
     if (low <= 0)
         return 0;
-    if (suffices(calls, count, tried, which, low, within_ms))
+    if (suffices(work, tried, which, low, within_ms))
         return low;
-    if (!suffices(calls, count, tried, which, 0, within_ms))
+    if (!suffices(work, tried, which, 0, within_ms))
         return 0;
     int64_t high = low;
-    while (high < LIMIT_MAX && !suffices(calls, count, tried, which, high, within_ms)) {
+    while (high < LIMIT_MAX && !suffices(work, tried, which, high, within_ms)) {
         low = high;
         high *= 2;
     }
     while (high - low > 1) {
         int64_t middle = low + (high - low) / 2;
-        if (suffices(calls, count, tried, which, middle, within_ms))
+        if (suffices(work, tried, which, middle, within_ms))
             high = middle;
         else
             low = middle;
     }
     return high;
-}
-
-// ------------------------------------------------------------------------------- packing
-
-static bool stands_alone(const struct plan_time_call *calls, size_t count, size_t i)
-{
-    return !calls[i].follows && (i + 1 == count || !calls[i + 1].follows);
-}
-
-size_t plan_time_pack(const struct plan_time_call *calls, size_t count, size_t size,
-                      const struct plan_time_shared *shared, int64_t most_input_tokens,
-                      struct plan_time_call *out)
-{
-    size_t made = 0, members = 0; // of the last one, while it takes more
-    for (size_t i = 0; i < count; i++) {
-        bool alone = stands_alone(calls, count, i);
-        int64_t more_tokens = calls[i].input_tokens - shared->input_tokens;
-        int64_t more_ms = calls[i].duration_ms - shared->duration_ms;
-        if (alone && members > 0 && members < size &&
-            out[made - 1].input_tokens + more_tokens <= most_input_tokens) {
-            struct plan_time_call *pack = &out[made - 1];
-            pack->input_tokens += more_tokens > 0 ? more_tokens : 0;
-            pack->output_tokens += calls[i].output_tokens;
-            pack->duration_ms += more_ms > 0 ? more_ms : 0;
-            members++;
-            continue;
-        }
-        out[made++] = calls[i];
-        members = alone ? 1 : 0;
-    }
-    return made;
 }

@@ -58,11 +58,11 @@ static int64_t largest_tpm(const struct config_model *model)
 }
 
 // A call that is larger than what a whole minute or day allows would wait for ever.
-static bool fits_limits(struct job *job, const struct job_now *now, struct failure *out)
+bool admit_fits(struct job *job, const struct calibrate *calibrate, struct failure *out)
 {
     const struct config_model *model = job->plan.model;
     int64_t input = call_plain_tokens(job); // what is likely, without a margin
-    int64_t output = call_output_limit(job, now->calibrate);
+    int64_t output = call_output_limit(job, calibrate);
     const struct {
         int64_t need, limit;
         const char *what;
@@ -88,7 +88,7 @@ enum step_result admit_enter(struct job *job, const struct job_now *now)
     struct failure failure;
     job_move(job, STEP_ADMIT, now);
     job->need_tokens = -1;
-    if (!fits_limits(job, now, &failure))
+    if (!admit_fits(job, now->calibrate, &failure))
         return job_fail(job, &failure, now);
     job->not_before_ms = own_start_ms(job, now);
     wake_next(job, now);

@@ -48,6 +48,7 @@ static bool job_of(const struct estimate_order *order, struct job *job, struct f
         .text_len = order->text_len,
         .text_chars = (int64_t)text_code_points(order->text, order->text_len),
         .text_tokens = order->text_tokens,
+        .need_tokens = -1,
         .reasoning = order->spec->reasoning_mode,
     };
     if (!text_is_blank(order->text, order->text_len))
@@ -166,6 +167,8 @@ bool estimate_job(const struct estimate_order *order, struct estimate *out,
                   struct failure *out_failure)
 {
     struct job job;
+    struct calibrate unlearned;
+    calibrate_init(&unlearned);
     *out = (struct estimate){0};
     if (!job_of(order, &job, out_failure))
         return false;
@@ -181,9 +184,32 @@ bool estimate_job(const struct estimate_order *order, struct estimate *out,
     out->calls = own_array(job.plan.count, sizeof(*out->calls));
     for (job.plan.cursor = 0; job.plan.cursor < job.plan.count; job.plan.cursor++)
         out->calls[out->count++] = count_call(&job, out->calls);
+    job.plan.cursor = 0; // the largest; those that combine are not there to be counted
+    if (!admit_fits(&job, &unlearned, out_failure)) {
+        estimate_deinit(out);
+        job_drop(&job);
+        return false;
+    }
     out->truncated = job.plan.truncated;
+    if (job_can_pack(&job)) {
+        out->need = job_pack_need(&job);
+        out->pack_hash = pack_hash(job.spec);
+    }
     job_drop(&job);
     return true;
+}
+
+bool estimate_answer_key(const struct estimate_order *order, const struct config *config,
+                         unsigned char out[ANSWER_KEY_BYTES])
+{
+    struct job job;
+    struct failure failure;
+    if (order->spec->fresh || !job_of(order, &job, &failure))
+        return false;
+    const unsigned char *key = twin_key(&job, config);
+    if (key)
+        memcpy(out, key, ANSWER_KEY_BYTES);
+    return key != NULL;
 }
 
 void estimate_deinit(struct estimate *estimate)
@@ -221,18 +247,23 @@ static bool is_sane(int64_t counted, int64_t estimated)
 void estimate_learn(struct estimate_learned *learned, const struct estimate_sample *sample)
 {
     const struct usage *usage = &sample->usage;
-    if (!usage->known || !is_sane(usage->input_tokens, sample->call.input_tokens))
+    const struct estimate_call *call = &sample->call;
+    int64_t members = sample->members > 1 ? sample->members : 1;
+    // A share has its part of what stands in the request once.
+    int64_t input = call->input_tokens - call->form_tokens + call->form_tokens / members;
+    if (!usage->known || !is_sane(usage->input_tokens, input))
         return;
     learned->samples++;
-    learned->input_estimated += sample->call.input_tokens;
+    learned->input_estimated += input;
     learned->input_counted += usage->input_tokens;
     learned->cached_counted += usage->cached_tokens;
-    learned->output_estimated += sample->call.output_tokens;
+    learned->output_estimated += call->output_tokens;
     learned->output_counted += usage->output_tokens;
     int64_t first_ms = sample->ttft_ms >= 0 ? sample->ttft_ms : 0;
     learned->ttft_samples += sample->ttft_ms >= 0;
     learned->ttft_ms += first_ms;
-    learned->writing_ms += sample->duration_ms > first_ms ? sample->duration_ms - first_ms : 0;
+    learned->writing_ms +=
+        sample->duration_ms > first_ms ? (sample->duration_ms - first_ms) / members : 0;
 }
 
 // amount · counted / estimated, to the nearest.

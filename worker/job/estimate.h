@@ -26,6 +26,8 @@ struct estimate {
     struct estimate_call *calls; // owned
     size_t count;
     bool truncated;
+    struct pack_room need; // of a request for several (core/pack.h); no documents: it goes alone
+    uint64_t pack_hash;
 };
 
 // A document as a worker has it: its text, cleaned, in UTF-8.
@@ -43,6 +45,11 @@ bool estimate_job(const struct estimate_order *order, struct estimate *out,
                   struct failure *out_failure);
 void estimate_deinit(struct estimate *estimate);
 
+// Which answer it would take over, where somebody has it (job/twin.c). False: none, it is asked
+// anew.
+bool estimate_answer_key(const struct estimate_order *order, const struct config *config,
+                         unsigned char out[ANSWER_KEY_BYTES]);
+
 // One call of a plan that was stored, to compare it with what it turned out to be. False: the plan
 // is not of this text or this program, or the call combines answers.
 bool estimate_saved_call(const struct estimate_order *order, const struct plan_row *plan,
@@ -55,6 +62,7 @@ struct estimate_sample {
     struct estimate_call call;
     struct usage usage;
     int64_t ttft_ms, duration_ms; // ttft_ms -1: not known
+    int64_t members;              // jobs that shared the request; usage is its share
 };
 
 // Sums over samples; all 0 at first.

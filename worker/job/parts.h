@@ -107,6 +107,8 @@ enum step_result job_leave(struct job *job, const struct step_context *context);
 
 // admit.c: the job waits for the limits, and for its backoff where it has one.
 enum step_result admit_enter(struct job *job, const struct job_now *now);
+// False: the call at the cursor is larger than what a whole minute or day allows.
+bool admit_fits(struct job *job, const struct calibrate *calibrate, struct failure *out);
 // The row says `sent`, but nothing leaves: it is recorded so, and the job waits again.
 enum step_result admit_take_back(struct job *job, const struct step_context *context);
 // The request in call.body leaves.
