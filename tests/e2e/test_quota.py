@@ -19,6 +19,11 @@ limits = pytest.mark.modelsim(*LIMITS)
 partitions = pytest.mark.partitions(16)
 
 
+def alone(precis, name, sentences=2):
+    """A job that shares its request with nobody: here a call is a job."""
+    return precis.job(name, contract(name, sentences), summarize={"pack": "never"})
+
+
 class Fleet:
     """Workers on more jobs than the limit lets through; `at` is when they had been at it for a while."""
 
@@ -30,7 +35,7 @@ class Fleet:
         self.workers = [precis.start_worker(ready=False, env=env) for _ in range(workers)]
         self.all_at_work()
         names = [f"job-{number}" for number in range(int(self.meter.rpm / 60 * (seconds + 15) * 1.4 + 60 * workers))]
-        precis.send([precis.job(name, contract(name, sentences)) for name in names])
+        precis.send([alone(precis, name, sentences) for name in names])
         self.all_have_learned()
         self.at = self.wait(2000, self.meter.now())
 
@@ -42,7 +47,7 @@ class Fleet:
             nonlocal asked
             names = [f"first-{asked + number}" for number in range(16)]
             asked += len(names)
-            self.precis.send([{**self.precis.job(name, contract(name)), "partition": number}
+            self.precis.send([{**alone(self.precis, name), "partition": number}
                               for number, name in enumerate(names)])
             self.precis.wait_final(names)
             return len(self.precis.rows("select 1 from precis_data.attempts group by worker_id")) >= len(self.workers)
@@ -233,7 +238,7 @@ def test_a_rise_is_answered_with_what_may_be_borrowed(precis):
         due += demand(last) / 60 * (now - last)
         last = now
         fresh = [f"job-{number}" for number in range(len(names), int(due))]
-        precis.send([precis.job(name, contract(name)) for name in fresh])
+        precis.send([alone(precis, name) for name in fresh])
         names += fresh
     jobs = precis.wait_final(names, timeout=120)
     assert {jobs[name]["state"] for name in names} == {"done"}
