@@ -304,12 +304,10 @@ const struct command command_budget = {
         "A call goes only where the most that it can cost fits into every budget that covers it,\n"
         "beside what was spent and what is under way or in doubt. So no budget is ever exceeded.\n"
         "What was spent before a budget was set counts, if it was in the same day, month or life.\n"
-        "\n"
+        "A configuration's budgets are set when a worker starts; what is set here wins.\n"
         "wait     the job waits for the next day or month, or until the budget is raised\n"
         "cheaper  it takes the next cheaper model of its route; where there is none, it waits\n"
-        "fail     it fails with over_budget\n"
-        "\n"
-        "A configuration's budgets are set when a worker starts; what is set here wins.",
+        "fail     it fails with over_budget",
     .options = options,
     .prints_data = true,
     .run = run,
