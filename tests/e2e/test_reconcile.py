@@ -54,6 +54,22 @@ def test_every_line_is_the_same_to_the_last_digit(precis, tmp_path, form):
     assert precis.json("reconcile", nested)["same"] == 12
 
 
+@pytest.mark.modelsim("--latency", "300ms")
+def test_calls_that_share_a_request_are_one_line(precis, tmp_path):
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 60}}})
+    run_jobs(precis, [f"Contract {n}. {TEXT}" for n in range(20)])
+    packs = precis.rows("select count(*) as calls, count(distinct coalesce(pack, call_id)) as requests from precis.costs")[0]
+    assert packs["requests"] < packs["calls"] == 20
+    rows = [json.loads(line) for line in export(precis, "jsonl").splitlines()]
+    for row in rows[::2]:
+        del row["request_id"]  # found by the name that we sent
+    path = tmp_path / "usage.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    said = precis.json("reconcile", path)
+    assert said["lines"] == said["same"] == packs["requests"] and said["missing"] == 0
+    assert decimal.Decimal(said["ledger_usd"]) == decimal.Decimal(precis.modelsim.bill()["cost_usd"])
+
+
 def test_what_differs_is_named(precis, tmp_path):
     run_jobs(precis, [f"Contract {n}. {TEXT}" for n in range(6)])
     rows = sorted((json.loads(line) for line in export(precis, "jsonl").splitlines()), key=lambda row: row["created_at"])

@@ -19,7 +19,8 @@
 #define LINES_SHOWN 20
 
 static const char tables_sql[] =
-    "create temporary table precis_usage_ledger (client_id text, request_id text, call_id text,"
+    "create temporary table precis_usage_ledger (client_id text, sent_as text, request_id text,"
+    "  call_id text,"
     "  outcome text, cost_usd numeric, at_most_usd numeric, input bigint, output bigint,"
     "  started_at timestamptz, provider text, key_name text);"
     "create temporary table precis_usage_verdict (line bigint, request text, call_id text,"
@@ -29,14 +30,17 @@ static const char tables_sql[] =
     "create temporary table precis_usage_missing (client_id text, call_id text, outcome text,"
     "  cost_usd numeric, at_most_usd numeric)";
 
-// $1 provider, $2 key, $3 and $4 what the file covers (NULL: as its lines). client_id is what we
-// sent: tenant/batch/id/revision/call/plan/attempt.
+// $1 provider, $2 key, $3 and $4 what the file covers (NULL: as its lines). client_id names a call:
+// tenant/batch/id/revision/call/plan/attempt; sent_as is what went with its request, which is the
+// leader's name where several calls share one.
 static const char ledger_sql[] =
-    "insert into precis_usage_ledger select substring(c.call_id from '^(.*)/[^/]*$') || '/'"
-    "  || c.step || '/' || coalesce(substring(c.call_id from '/([0-9]+)\\.[0-9]+$'), '1') || '/'"
-    "  || c.attempt, c.request_id, c.call_id, c.outcome, c.cost_usd, c.at_most_usd,"
-    "  c.input_tokens, c.output_tokens, c.started_at, c.provider, c.key_name"
-    " from precis.costs c, (select coalesce(least(min(at), $3::timestamptz), '-infinity') as since,"
+    "insert into precis_usage_ledger select n.client_id, coalesce(c.pack, n.client_id),"
+    "  c.request_id, c.call_id, c.outcome, c.cost_usd, c.at_most_usd, c.input_tokens,"
+    "  c.output_tokens, c.started_at, c.provider, c.key_name"
+    " from precis.costs c cross join lateral (select substring(c.call_id from '^(.*)/[^/]*$')"
+    "   || '/' || c.step || '/' || coalesce(substring(c.call_id from '/([0-9]+)\\.[0-9]+$'), '1')"
+    "   || '/' || c.attempt as client_id) n, (select coalesce(least(min(at), $3::timestamptz), "
+    "'-infinity') as since,"
     "   coalesce(greatest(max(at), $4::timestamptz), 'infinity') as until from precis_usage) r"
     " where c.provider = coalesce($1, c.provider) and c.key_name = coalesce($2, c.key_name)"
     "  and c.started_at >= r.since - interval '1 day'"
@@ -47,7 +51,7 @@ static const char match_sql[] =
     "insert into precis_usage_match select u.line, l.client_id from precis_usage u"
     " join precis_usage_ledger l on l.request_id = u.request_id;"
     "insert into precis_usage_match select u.line, l.client_id from precis_usage u"
-    " join precis_usage_ledger l on l.client_id = u.client_id"
+    " join precis_usage_ledger l on l.sent_as = u.client_id"
     " where u.line not in (select line from precis_usage_match);"
     "analyze precis_usage_match";
 
