@@ -262,7 +262,7 @@ def test_two_keys_are_used_up_together(precis):
         {"name": "one", "key": "${env:KEY_ONE}", "limits": {"rpm": 300}},
         {"name": "two", "key": "${env:KEY_TWO}", "limits": {"rpm": 900}}]}})
     secrets = {"KEY_ONE": "sk-one-0011223344556677", "KEY_TWO": "sk-two-7766554433221100"}
-    fleet = Fleet(precis, 2, 5 + window / 1000, env=secrets, limits={})
+    fleet = Fleet(precis, 2, 20 + window / 1000, env=secrets, limits={})
     end = fleet.wait(window)
     meter = fleet.end()
     for key, rpm in ((0, 300), (1, 900)):
