@@ -18,8 +18,9 @@
 #define VALUE_NODES 100000
 // Messages of a partition that may be unfinished while the oldest of them is stuck.
 #define WINDOWS_PER_PARTITION 4
-// Messages that are on their way to PostgreSQL while a full window reads on.
-#define CLAIMS_AHEAD 2000
+// Messages that are on their way to PostgreSQL while a full window reads on: half of them keep it
+// busy for longer than Kafka needs to bring more after a pause.
+#define CLAIMS_AHEAD 6000
 // So often a message may be there from readers that ended.
 #define SUSPECT_TIMES 2
 
