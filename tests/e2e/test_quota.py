@@ -222,7 +222,7 @@ def demand(second):
 
 
 @partitions
-@pytest.mark.modelsim("--rpm", str(RISE), "--burst-seconds", "1", "--surge-percent", "20", "--surge-seconds", "3",
+@pytest.mark.modelsim("--rpm", str(RISE), "--burst-seconds", "2", "--surge-percent", "20", "--surge-seconds", "3",
                       "--latency", "100-400ms")
 @pytest.mark.timeout(1800)
 def test_a_rise_is_answered_with_what_may_be_borrowed(precis):
@@ -234,7 +234,8 @@ def test_a_rise_is_answered_with_what_may_be_borrowed(precis):
     names, due, began, last = [], 0.0, meter.now(), 0.0
     total = RISES * (RISE_SECONDS + HELD_SECONDS + QUIET_SECONDS)
     while last < total:
-        now = (meter.wait(int(began + last * 1000) + 250, workers) - began) / 1000
+        meter.wait(int(began + last * 1000) + 250, workers)
+        now = (meter.now() - began) / 1000
         due += demand(last) / 60 * (now - last)
         last = now
         fresh = [f"job-{number}" for number in range(len(names), int(due))]
