@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from rig.common import BUILD, ROOT, Process, clean_env, wait_until
+from rig.common import ROOT, Process, clean_env, wait_until
 from rig.program import KEY, Precis
 from rig.promises import Promises
 from rig.servers import ModelSim

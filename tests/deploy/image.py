@@ -7,7 +7,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 import yaml

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """migrate, workers, cancel, retry and dlq, as an operator uses them."""
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rig.common import PATIENCE, free_port, wait_until
+from rig.common import free_port, wait_until
 
 TEXT = "The supplier delivers 12 machines by 1 March 2027. The fee is 40,000 dollars, due on delivery. " * 8
 

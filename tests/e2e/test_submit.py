@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """submit of every format, a second time, with labels, on a terminal; what it sends is read from the topic."""
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -204,9 +205,62 @@ def test_a_dry_run_does_nothing(precis, case_dir):
     done = precis.run("submit", folder, "--dry-run", check=False)
     assert done.returncode == 3
     assert "a.txt  ->  default/deals/a.txt\n1 job would be submitted to batch default/deals, 1 not submitted" in done.stdout
-    assert precis.json("submit", folder, "--dry-run", "--max-failed", "1")["dry_run"] is True
+    answer = precis.json("submit", folder, "--dry-run", "--max-failed", "1")
+    assert (answer["dry_run"], answer["jobs"], len(answer["not_submitted"])) == (True, 1, 1)
     assert sent(precis) == {} and documents(precis) == {}
     assert precis.rows("select count(*) as n from precis_data.batches") == [{"n": 0}]
+
+
+# ------------------------------------------------------------------------------- times and order
+
+
+def seconds_from_now(text):
+    return (datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+            - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+
+def test_when_and_after_what(precis, case_dir):
+    folder = case_dir / "deals"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.txt").write_text(f"The fee of deal {number} is 10 dollars.")
+    (folder / "own.jsonl").write_text(json.dumps({
+        "id": "own", "document": {"text": "Ten."}, "priority": 1, "on_deadline": "late", "after": {"batch": "other"}}) + "\n")
+    done = precis.run("submit", folder, "--priority", "8", "--deadline", "3h", "--on-deadline", "fail", "--not-before", "90m",
+                      "--after", "first")
+    assert "warning: there is no batch default/first yet" in done.stderr
+    messages = sent(precis)
+    for name in ("0.txt", "1.txt"):
+        message = messages[name]
+        assert (message["priority"], message["on_deadline"], message["after"]) == (8, "fail", {"batch": "first"})
+        assert 10790 < seconds_from_now(message["deadline"]) <= 10800
+        assert 5390 < seconds_from_now(message["not_before"]) <= 5400
+    # What a line says itself counts more.
+    own = messages["own"]
+    assert (own["priority"], own["on_deadline"], own["after"]) == (1, "late", {"batch": "other"}) and own["deadline"]
+    precis.run("submit", folder, "--batch", "b", "--deadline", "2030-01-02T04:04:05+01:00", "--open")
+    records = [json.loads(record["value"]) for record in precis.kafka.read_all(precis.topics["jobs"])]
+    assert {record["deadline"] for record in records if record["batch"] == "b"} == {"2030-01-02T03:04:05Z"}
+    assert "default/b is open" in precis.run("submit", folder, "--batch", "c", "--after", "b").stderr
+
+
+def test_what_comes_after_a_batch_and_before_its_time(precis, case_dir):
+    folder = case_dir / "deals"
+    folder.mkdir()
+    (folder / "0.txt").write_text("The fee of this deal is 10 dollars.")
+    precis.start_worker()
+    precis.run("submit", folder, "--batch", "second", "--after", "first")
+    precis.run("submit", folder, "--batch", "late", "--not-before", "1h", "--fresh")
+    precis.run("submit", folder, "--batch", "missed", "--deadline", "2001-01-01T00:00:00Z", "--on-deadline", "fail")
+
+    def reasons():
+        return {row["batch"]: (row["state"], row["waiting_for"] or row["error_code"])
+                for row in precis.rows("select batch, state, waiting_for, error_code from precis.jobs")}
+    wait_until("reasons", lambda: reasons() == {
+        "second": ("waiting", "batch"), "late": ("waiting", "not_before"), "missed": ("failed", "expired")})
+    precis.run("submit", folder, "--batch", "first")
+    wait_until("the second batch", lambda: reasons()["second"][0] == "done")
+    assert reasons()["late"] == ("waiting", "not_before")
 
 
 # ------------------------------------------------------------------------------- labels

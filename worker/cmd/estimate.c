@@ -3,43 +3,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/own.h"
 #include "cmd/estimate_parts.h"
 #include "cmd/interrupt.h"
 #include "cmd/screen.h"
-#include "core/time_text.h"
+#include "cmd/when.h"
 
 // ------------------------------------------------------------------------------- options
-
-// "2h", "90m", "45s" from now. False: it is no length.
-static bool read_length(const char *text, int64_t *out_ms)
-{
-    size_t digits = strspn(text, "0123456789");
-    const char *unit = text + digits;
-    int64_t ms = strcmp(unit, "h") == 0   ? 3600000
-                 : strcmp(unit, "m") == 0 ? 60000
-                 : strcmp(unit, "s") == 0 ? 1000
-                                          : 0;
-    if (digits == 0 || digits > 6 || ms == 0)
-        return false;
-    *out_ms = strtoll(text, NULL, 10) * ms;
-    return true;
-}
 
 static int read_finish_by(struct estimating *estimating)
 {
     struct invocation *invocation = estimating->submit.invocation;
     const char *text = invocation_value(invocation, "finish-by");
-    int64_t length_ms;
     if (!text)
         return EXIT_DONE;
-    if (read_length(text, &length_ms))
-        estimating->finish_by_ms = estimating->now_ms + length_ms;
-    else if (!time_text_parse(text, &estimating->finish_by_ms))
-        return invocation_misuse(invocation, "--finish-by is a time (2026-11-23T09:00:00Z) or a "
-                                             "length from now (2h, 90m)");
+    if (!when_read(text, estimating->now_ms, &estimating->finish_by_ms))
+        return invocation_misuse(invocation, "--finish-by is " WHEN_FORMS);
     if (estimating->finish_by_ms > estimating->now_ms)
         return EXIT_DONE;
     return invocation_misuse(invocation, "--finish-by %s has passed", text);
@@ -56,13 +36,6 @@ static int read_workers(struct estimating *estimating)
     if (end != text && *end == '\0' && estimating->workers >= 1 && estimating->workers <= 100000)
         return EXIT_DONE;
     return invocation_misuse(invocation, "--workers is a number, at least 1");
-}
-
-static int64_t wall_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 // ------------------------------------------------------------------------------- what is there
@@ -86,7 +59,7 @@ static bool look_around(struct estimating *estimating)
 static int open_database(struct estimating *estimating)
 {
     struct invocation *invocation = estimating->submit.invocation;
-    estimating->now_ms = wall_clock_ms();
+    estimating->now_ms = when_now_ms();
     if (estimating->submit.order.offline)
         return EXIT_DONE;
     int code = ask_open(invocation);

@@ -187,11 +187,11 @@ static void print_basis(const struct estimate_model *model)
 static void print_finish(const struct estimating *estimating, const struct estimate_model *model)
 {
     struct estimate_finish finish;
-    struct buf text OWN_BUF, have OWN_BUF;
     char time[TIME_TEXT_BYTES];
     estimate_finish(estimating, model, &finish);
     if (!finish.asked || model->own.count == 0)
         return;
+    struct buf text OWN_BUF, have OWN_BUF;
     buf_init(&text, 0);
     buf_init(&have, 0);
     printf("Until %.16sZ with %s: ", time_text_format(estimating->finish_by_ms, time),

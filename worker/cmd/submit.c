@@ -170,9 +170,9 @@ static void report(const struct submit *submit)
 
 void submit_show_job(struct submit *submit, const struct job_spec *spec, const char *name)
 {
-    struct buf line OWN_BUF;
     if (invocation_json(submit->invocation))
         return;
+    struct buf line OWN_BUF;
     buf_init(&line, 0);
     screen_add_line(&line, name);
     buf_printf(&line, "  ->  %s/%s/%s", spec->tenant, spec->batch, spec->id);
@@ -305,7 +305,8 @@ static int run(struct invocation *invocation)
         submit.config = invocation_config(invocation);
         ask_expect_many(invocation);
         submit_name_batch(&submit);
-        code = send_all(&submit);
+        code = submit_order_check_batch(&submit.order, invocation);
+        code = code ? code : send_all(&submit);
     }
     submit_stage_free(submit.stage);
     sender_free(submit.sender);
@@ -322,7 +323,10 @@ static const struct option_row options[] = {
     {"kind", "summarize", "what to do; the other kinds come later"},
     {"model", "NAME", "a route or a model of the configuration (default)"},
     {"priority", "0-9", "9 goes first (5)"},
-    {"deadline", "TIME", "when the results are needed, as 2026-11-22T07:00:00Z"},
+    {"deadline", "TIME", "when the results are needed: 2026-11-22T07:00:00Z, 2h, 90m"},
+    {"on-deadline", "late|fail", "what happens when that cannot be met (late)"},
+    {"not-before", "TIME", "when the jobs may begin, as the deadline"},
+    {"after", "BATCH", "begin when that batch of the same tenant has ended"},
     {"label", "NAME=VALUE", "comes back in every view and message; may be repeated"},
     {"labels-from", "CSV", "labels by document: a column id, file, path or name, and one a label"},
     {"template", "NAME|FILE",

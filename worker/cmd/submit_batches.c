@@ -94,6 +94,28 @@ static bool set_budget(struct submit *submit, const struct submit_batch *batch)
     return rows != NULL;
 }
 
+static const char ends_sql[] = "select state from precis.batches where tenant = $1 and batch = $2";
+
+// Jobs that wait for a batch which nobody has heard of, or which is open, may wait for ever.
+static void warn_of_after(struct submit *submit, const struct submit_batch *batch)
+{
+    const char *after = submit_order_after(&submit->order);
+    struct ask ask = {ends_sql, {batch->tenant, after}, 2};
+    struct pg_rows *rows = after ? ask_try(submit->invocation, &ask) : NULL;
+    const char *state = ask_value(rows, 0, "state");
+    if (rows && !state)
+        fprintf(stderr,
+                "warning: there is no batch %s/%s yet; the jobs wait until it has come and "
+                "ended.\n",
+                batch->tenant, after);
+    else if (state && strcmp(state, "open") == 0)
+        fprintf(stderr,
+                "warning: the batch %s/%s is open; the jobs wait until it is sealed and has "
+                "ended.\n",
+                batch->tenant, after);
+    pg_rows_free(rows);
+}
+
 // Makes the batch's row and reads its jobs. False: it was said why not.
 static bool open_batch(struct submit *submit, struct submit_batch *batch)
 {
@@ -116,6 +138,7 @@ static bool open_batch(struct submit *submit, struct submit_batch *batch)
                 batch->tenant, batch->name, batch->name);
         return false;
     }
+    warn_of_after(submit, batch);
     ask.sql = known_sql;
     return set_budget(submit, batch) && ask_each(submit->invocation, &ask, keep_known, batch);
 }

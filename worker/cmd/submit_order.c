@@ -6,13 +6,15 @@
 
 #include "base/own.h"
 #include "cmd/submit_parts.h"
+#include "cmd/when.h"
 #include "core/identity.h"
 #include "core/money.h"
 #include "core/text.h"
+#include "core/time_text.h"
 #include "job/decode.h"
 #include "templates/template.h"
 
-enum given_type { GIVEN_TEXT, GIVEN_NUMBER, GIVEN_FLAG };
+enum given_type { GIVEN_TEXT, GIVEN_NUMBER, GIVEN_FLAG, GIVEN_TIME, GIVEN_BATCH };
 
 // Options that are members of a message.
 static const struct given {
@@ -24,7 +26,10 @@ static const struct given {
     {"tenant", "tenant", GIVEN_TEXT, false},
     {"batch", "batch", GIVEN_TEXT, false},
     {"priority", "priority", GIVEN_NUMBER, false},
-    {"deadline", "deadline", GIVEN_TEXT, false},
+    {"deadline", "deadline", GIVEN_TIME, false},
+    {"on-deadline", "on_deadline", GIVEN_TEXT, false},
+    {"not-before", "not_before", GIVEN_TIME, false},
+    {"after", "after", GIVEN_BATCH, false},
     {"fresh", "fresh", GIVEN_FLAG, false},
     {"model", "model", GIVEN_TEXT, true},
     {"max-chars", "max_chars", GIVEN_NUMBER, true},
@@ -44,24 +49,52 @@ static bool parse_whole(const char *text, int64_t *out)
     return end != text && *end == '\0' && errno == 0;
 }
 
+static json_t *time_member(const char *value)
+{
+    char text[TIME_TEXT_BYTES];
+    int64_t unix_ms;
+    return when_read(value, when_now_ms(), &unix_ms) ? json_string(time_text_format(unix_ms, text))
+                                                     : NULL;
+}
+
+static json_t *number_member(const char *value)
+{
+    int64_t number;
+    return parse_whole(value, &number) ? json_integer(number) : NULL;
+}
+
+// NULL: the value is not of that type.
+static json_t *member_of(enum given_type type, const char *value)
+{
+    switch (type) {
+    case GIVEN_TEXT:
+        return json_string(value);
+    case GIVEN_NUMBER:
+        return number_member(value);
+    case GIVEN_FLAG:
+        return json_true();
+    case GIVEN_TIME:
+        return time_member(value);
+    case GIVEN_BATCH:
+        return json_pack("{s:s}", "batch", value);
+    }
+    return NULL;
+}
+
 static int take_given(struct submit_order *order, struct invocation *invocation,
                       const struct given *given)
 {
+    static const char *const wrong[] = {
+        [GIVEN_TEXT] = "is not valid UTF-8",  [GIVEN_NUMBER] = "needs a whole number",
+        [GIVEN_FLAG] = "takes no value",      [GIVEN_TIME] = "is " WHEN_FORMS,
+        [GIVEN_BATCH] = "is not valid UTF-8",
+    };
     const char *value = invocation_value(invocation, given->option);
     if (!value)
         return EXIT_DONE;
-    json_t *member = NULL;
-    int64_t number;
-    if (given->type == GIVEN_FLAG)
-        member = json_true();
-    else if (given->type == GIVEN_TEXT)
-        member = json_string(value);
-    else if (parse_whole(value, &number))
-        member = json_integer(number);
-    if (!member && given->type == GIVEN_NUMBER)
-        return invocation_misuse(invocation, "--%s needs a whole number", given->option);
+    json_t *member = member_of(given->type, value);
     if (!member)
-        return invocation_misuse(invocation, "--%s is not valid UTF-8", given->option);
+        return invocation_misuse(invocation, "--%s %s", given->option, wrong[given->type]);
     json_object_set_new(given->summarize ? order->summarize : order->members, given->member,
                         member);
     return EXIT_DONE;
@@ -117,12 +150,31 @@ static int take_parameters(struct submit_order *order, struct invocation *invoca
 
 // ------------------------------------------------------------------------------- checks
 
+// What nobody wants to wait for.
+static int check_times(const struct submit_order *order, struct invocation *invocation)
+{
+    const char *deadline = json_string_value(json_object_get(order->members, "deadline"));
+    const char *start = json_string_value(json_object_get(order->members, "not_before"));
+    int64_t deadline_ms = 0, start_ms = 0;
+    if (deadline)
+        time_text_parse(deadline, &deadline_ms);
+    else if (invocation_flag(invocation, "on-deadline"))
+        return invocation_misuse(invocation, "--on-deadline says what happens when --deadline "
+                                             "cannot be met, and there is none");
+    if (start)
+        time_text_parse(start, &start_ms);
+    if (deadline && start && start_ms >= deadline_ms)
+        return invocation_misuse(invocation, "--not-before is not before --deadline: no job could "
+                                             "be in time");
+    return EXIT_DONE;
+}
+
 // The workers' own decoder looks at a message made of nothing but the options.
 static int check_members(struct submit_order *order, struct invocation *invocation)
 {
-    json_t *probe = json_pack("{s:s, s:s, s:{s:s}, s:O, s:o}", "id", "x", "kind", "summarize",
-                              "document", "text", "x", "summarize", order->summarize, "labels",
-                              labels_of(order->labels, "", NULL));
+    json_t *probe = json_pack("{s:s, s:s, s:s, s:{s:s}, s:O, s:o}", "id", "x", "batch", "-", "kind",
+                              "summarize", "document", "text", "x", "summarize", order->summarize,
+                              "labels", labels_of(order->labels, "", NULL));
     json_object_update(probe, order->members);
     char *text OWN_FREE = json_dumps(probe, JSON_COMPACT);
     json_decref(probe);
@@ -268,8 +320,25 @@ int submit_order_read(struct submit_order *order, struct invocation *invocation)
     code = code ? code : take_hold_back(order, invocation);
     code = code ? code : take_canary(order, invocation);
     code = code ? code : take_budget(order, invocation);
+    code = code ? code : check_times(order, invocation);
     code = code ? code : check_members(order, invocation);
     return code ? code : check_model(invocation);
+}
+
+const char *submit_order_after(const struct submit_order *order)
+{
+    return json_string_value(json_object_get(json_object_get(order->members, "after"), "batch"));
+}
+
+int submit_order_check_batch(const struct submit_order *order, struct invocation *invocation)
+{
+    const char *after = submit_order_after(order);
+    if (!after || !order->batch || strcmp(after, order->batch) != 0)
+        return EXIT_DONE;
+    return invocation_misuse(invocation,
+                             "--after %s is the jobs' own batch, which would wait for "
+                             "itself; --batch gives it another name",
+                             after);
 }
 
 void submit_order_deinit(struct submit_order *order)

@@ -105,6 +105,10 @@ struct submit {
 // Reads the options. 0, or an exit code after saying what is wrong.
 int submit_order_read(struct submit_order *order, struct invocation *invocation);
 void submit_order_deinit(struct submit_order *order);
+// The batch of --after; NULL: none.
+const char *submit_order_after(const struct submit_order *order);
+// Once the batch has its name: 0, or an exit code after saying that it would wait for itself.
+int submit_order_check_batch(const struct submit_order *order, struct invocation *invocation);
 
 // Notes something that is not submitted, and says it on stderr. `path` may be NULL.
 void submit_problem(struct submit *submit, const char *path, const char *format, ...)
