@@ -10,6 +10,10 @@ create table precis_data.answers (
   begun_at timestamptz not null default clock_timestamp()
 ) with (fillfactor = 90);
 
+-- What a plan after the first asks: with another model or reasoning it is another question, and who
+-- led the earlier one no longer does.
+alter table precis_data.plans add column answer_key bytea;
+
 -- Another job makes this one's answer: it gets no attempt, and waits to copy.
 alter table precis_data.claims add column twin boolean not null default false;
 

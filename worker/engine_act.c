@@ -31,6 +31,7 @@ static void act_intend(struct engine *engine, struct job *job)
 {
     const struct plan *plan = &job->plan;
     char *version OWN_FREE = plan->stored ? NULL : prompt_version(job->spec);
+    const unsigned char *answer_key = twin_key(job, engine->config);
     struct plan_row row = {
         .plan_no = plan->no,
         .model = plan->model->name,
@@ -39,6 +40,7 @@ static void act_intend(struct engine *engine, struct job *job)
         .calls_json = plan->calls_json,
         .reasoning_mode = job->reasoning_ruled ? reasoning_mode_text(job->reasoning) : NULL,
         .why = plan->why,
+        .answer_key = plan->no > 1 ? answer_key : NULL,
     };
     struct intent_request request = {
         .owner = job->id,
@@ -55,7 +57,7 @@ static void act_intend(struct engine *engine, struct job *job)
         .at_most_picousd = job->call.at_most_picousd,
         .pack = packs_name(job),
         .plan = plan->stored ? NULL : &row,
-        .answer_key = twin_key(job, engine->config),
+        .answer_key = answer_key,
         .fresh = twin_is_fresh(job),
         .was_twin = job->was_twin,
     };

@@ -317,11 +317,24 @@ bool db_has_paid(const struct db *db, int64_t job_no)
     return false;
 }
 
+// The leader has gone on to ask something else.
+static bool has_moved(const struct db *db, const struct db_answer *answer)
+{
+    const struct db_plan *last = NULL;
+    for (size_t i = 0; i < db->plans_count; i++)
+        if (db->plans[i].job_no == answer->job_no &&
+            (!last || db->plans[i].plan.plan_no > last->plan.plan_no))
+            last = &db->plans[i];
+    return last && last->has_key && memcmp(last->answer_key, answer->key, ANSWER_KEY_BYTES) != 0;
+}
+
 static bool is_free(const struct db *db, const struct db_answer *answer, int64_t now_ms)
 {
     const struct db_job *leader = &db->jobs[answer->job_no - 1];
-    if (leader->outcomes > 0)
-        return leader->state != JOB_DONE;
+    if (leader->outcomes > 0 && (leader->state != JOB_DONE || leader->copied_from > 0))
+        return true;
+    if (leader->outcomes > 0 || has_moved(db, answer))
+        return has_moved(db, answer);
     return answer->begun_ms < now_ms - 10000 && !db_has_paid(db, leader->job_no);
 }
 
@@ -512,6 +525,9 @@ static void insert_plan(struct db *db, const struct intent_request *request)
         .why = own_strdup(row->why),
     };
     snprintf(plan->plan.text_sha256, sizeof(plan->plan.text_sha256), "%s", row->text_sha256);
+    plan->has_key = row->answer_key != NULL;
+    if (plan->has_key)
+        memcpy(plan->answer_key, row->answer_key, ANSWER_KEY_BYTES);
 }
 
 void db_set_budget(struct db *db, const struct budget *budget, int64_t now_ms)

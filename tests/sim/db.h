@@ -63,6 +63,8 @@ struct db_attempt {
 struct db_plan {
     int64_t job_no;
     struct saved_plan plan;
+    bool has_key; // a plan after the first, of a job that may have twins
+    unsigned char answer_key[ANSWER_KEY_BYTES];
 };
 
 struct db_part {

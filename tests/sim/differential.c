@@ -407,12 +407,19 @@ static void op_intend(struct test *test)
     if (!held)
         return;
     struct real_worker *worker = &test->workers[held->worker];
-    struct plan_row plan = {1, "m", "p", "00", "[]", NULL, "why"};
+    unsigned char key[ANSWER_KEY_BYTES];
+    memcpy(key, held->key, sizeof(key));
+    struct plan_row plan = {1, "m", "p", "00", "[]", NULL, "why", NULL};
+    if (range(test, 0, 3) == 0) { // another plan, of this question or another one
+        key[0] ^= (unsigned char)range(test, 0, 1);
+        plan.plan_no = 2;
+        plan.answer_key = held->has_key ? key : NULL;
+    }
     int64_t call = range(test, 1, 2), attempt = range(test, 1, 3);
     struct intent_request request = {.owner = {1, 1},
                                      .job_no = held->real_no,
                                      .epoch = held->epoch,
-                                     .plan_no = 1,
+                                     .plan_no = plan.plan_no,
                                      .call_no = (int32_t)call,
                                      .attempt_no = (int32_t)attempt,
                                      .provider = test->tenant,
@@ -423,7 +430,7 @@ static void op_intend(struct test *test)
                                      .at_most_picousd = 100 * range(test, 1, 3),
                                      .pack = range(test, 0, 2) ? NULL : "a/b/c/0/1/1/1",
                                      .plan = &plan,
-                                     .answer_key = held->has_key ? held->key : NULL,
+                                     .answer_key = held->has_key ? key : NULL,
                                      .fresh = range(test, 0, 9) == 0,
                                      .was_twin = range(test, 0, 1) == 1};
     int times = range(test, 0, 3) == 0 ? 2 : 1;

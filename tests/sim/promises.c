@@ -177,17 +177,45 @@ static bool is_fresh(const struct db *db, const struct db_job *job)
     return strstr(job->spec_json, "\"fresh\":true") != NULL;
 }
 
+static const struct saved_plan *plan_of(const struct db *db, int64_t job_no, int32_t plan_no)
+{
+    const struct saved_plan *last = NULL;
+    for (size_t i = 0; i < db->plans_count; i++) {
+        const struct saved_plan *plan = &db->plans[i].plan;
+        if (db->plans[i].job_no == job_no && plan->plan_no <= plan_no &&
+            (!last || plan->plan_no > last->plan_no))
+            last = plan;
+    }
+    return last;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+// Whether the other's last plan asks what this request asks: the same model, in the same mode.
+static bool asks_the_same(const struct db *db, const struct db_attempt *row, int64_t other)
+{
+    const struct saved_plan *mine = plan_of(db, row->job_no, row->plan_no);
+    const struct saved_plan *plan = plan_of(db, other, INT32_MAX);
+    return mine && plan && strcmp(mine->model, plan->model) == 0 &&
+           same_text(mine->reasoning_mode, plan->reasoning_mode);
+}
+
 // Promise 3: no answer is bought that another job has, or has begun to pay for.
 static void check_twins(struct schedule *schedule, const struct db_job *job, const char *request_id)
 {
     const struct db *db = &schedule->db;
-    if (is_fresh(db, job))
+    const struct db_attempt *row = attempt_of(schedule, request_id);
+    if (is_fresh(db, job) || !row)
         return;
     for (size_t i = 0; i < db->jobs_count; i++) {
         const struct db_job *other = &db->jobs[i];
         if (other == job || memcmp(other->content_hash, job->content_hash, 32) != 0 ||
             strcmp(other->document_sha256, job->document_sha256) != 0 || // a file that has changed
-            (is_fresh(db, other) && other->copied_from == 0))
+            (is_fresh(db, other) && other->copied_from == 0) ||
+            !asks_the_same(db, row, other->job_no))
             continue;
         if (other->outcomes > 0 && other->state == JOB_DONE)
             promise_broken(schedule, "request %s is paid, and %s has the answer", request_id,

@@ -608,6 +608,7 @@ static void ask_intend(void *store, const struct intent_request *request)
     op->plan.calls_json = keep(op, request->plan->calls_json);
     op->plan.reasoning_mode = keep(op, request->plan->reasoning_mode);
     op->plan.why = keep(op, request->plan->why);
+    op->plan.answer_key = request->plan->answer_key ? op->answer_key : NULL; // the request's
     op->intent.plan = &op->plan;
 }
 

@@ -56,6 +56,38 @@ static void test_choices(void **state)
     }
 }
 
+// What is not known yet makes unsure what it might decide, and nothing else.
+static void test_what_is_not_known(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_rule first, second;
+        bool reasoning_unsure, route_unsure;
+        const char *route;
+    } rows[] = {
+        {{.when_load_over = 80, .reasoning_mode = S("reasoning")},
+         {.route = S("r")},
+         true,
+         false,
+         "r"},
+        {{.route = S("r")}, {.when_tokens_over = 1, .route = S("q")}, false, false, "r"},
+        {{.when_tokens_over = 1, .route = S("q")}, {.route = S("r")}, false, true, "r"},
+        {{.when_kind = S("agent"), .when_load_under = 9, .route = S("q")}, {0}, false, false, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct config_rule rules[] = {rows[i].first, rows[i].second};
+        struct config config = {.rules = rules, .rule_count = 2};
+        const struct rule_facts facts = {"t", "summarize", -1, -1};
+        struct rule_choice choice;
+        rules_choose(&config, &facts, &choice);
+        assert_int_equal(choice.reasoning_unsure, rows[i].reasoning_unsure);
+        assert_int_equal(choice.route_unsure, rows[i].route_unsure);
+        assert_int_equal(choice.route != NULL, rows[i].route != NULL);
+        if (choice.route)
+            assert_string_equal(choice.route, rows[i].route);
+    }
+}
+
 static void test_without_rules(void **state)
 {
     (void)state;
@@ -78,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_what_is_not_known),
         cmocka_unit_test(test_without_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,16 +9,17 @@
 static void a_question_is_its_tenant_content_model_and_prompt(void **state)
 {
     (void)state;
-    unsigned char content[32] = {7}, other[32] = {8}, keys[7][32];
+    unsigned char content[32] = {7}, other[32] = {8}, keys[8][32];
     const struct identity_question questions[] = {
-        {"t", content, "", "m", "p"}, {"u", content, "", "m", "p"},
-        {"t", other, "", "m", "p"},   {"t", content, "application/pdf", "m", "p"},
-        {"t", content, "", "n", "p"}, {"t", content, "", "m", "q"},
-        {"tm", content, "", "", "p"}, // the parts do not run into each other
+        {"t", content, "", "m", "r", "p"}, {"u", content, "", "m", "r", "p"},
+        {"t", other, "", "m", "r", "p"},   {"t", content, "application/pdf", "m", "r", "p"},
+        {"t", content, "", "n", "r", "p"}, {"t", content, "", "m", "r", "q"},
+        {"tm", content, "", "", "r", "p"}, // the parts do not run into each other
+        {"t", content, "", "m", "s", "p"},
     };
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         identity_answer_key(&questions[i], keys[i]);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         for (size_t j = 0; j < i; j++)
             assert_memory_not_equal(keys[i], keys[j], 32);
     unsigned char again[32];
@@ -80,6 +81,91 @@ static void jobs_that_ask_the_same_have_one_key(void **state)
     unsigned char unknown[32]; // what a URL gives is not known before it was read
     key_of(DOCUMENT("\"document\":{\"url\":\"file:///x\"}"), unknown, "");
     assert_memory_equal(unknown, none, 32);
+}
+
+// Rules that send some jobs elsewhere, or in another mode, by what is known at different times.
+struct ruled {
+    struct walk walk;
+    struct config_route routes[2];
+    const struct config_model *wide_model;
+    struct config_rule rules[1];
+    struct config_tenant tenants[1];
+};
+
+static void ruled_init(struct ruled *ruled, const struct config_rule *rule)
+{
+    struct walk *walk = &ruled->walk;
+    walk_init(walk);
+    ruled->wide_model = &walk->models[1];
+    ruled->routes[0] = walk->route;
+    ruled->routes[1] = (struct config_route){.name = S("wide"), &ruled->wide_model, 1};
+    ruled->tenants[0] = (struct config_tenant){.name = S("acme"), .tier = S("vip")};
+    ruled->rules[0] = *rule;
+    walk->config.tenants = ruled->tenants;
+    walk->config.tenant_count = 1;
+    walk->config.rules = ruled->rules;
+    walk->config.rule_count = rule->name ? 1 : 0;
+    walk->now.load_percent = 90;
+    walk->config.routes = ruled->routes;
+    walk->config.route_count = 2;
+    walk_job(walk, WALK_JOB(""));
+}
+
+static void the_key_is_what_is_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_rule rule;
+        bool early; // known before there is a plan
+        bool other; // than without a rule
+    } rows[] = {
+        {{0}, true, false},
+        {{.name = S("vip"), .when_tier = S("vip"), .reasoning_mode = S("reasoning")}, true, true},
+        {{.name = S("wide"), .route = S("wide")}, true, true},
+        {{.name = S("std"), .when_tier = S("std"), .route = S("wide")}, true, false},
+        {{.name = S("busy"), .when_load_over = 80, .reasoning_mode = S("non-reasoning")},
+         false,
+         true},
+        {{.name = S("idle"), .when_load_under = 80, .route = S("wide")}, false, false},
+        {{.name = S("long"), .when_tokens_under = 1000, .route = S("wide")}, false, true},
+    };
+    unsigned char plain[32] = {0}, early[32], planned[32];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ruled ruled;
+        ruled_init(&ruled, &rows[i].rule);
+        struct walk *walk = &ruled.walk;
+        const unsigned char *key = twin_key(walk->job, &walk->config);
+        assert_int_equal(key != NULL, rows[i].early);
+        if (key)
+            memcpy(early, key, 32);
+        walk_plain(walk, JOB_START);
+        walk_claimed_new(walk);
+        ASSERT_STEP(walk, "admit");
+        memcpy(planned, twin_key(walk->job, &walk->config), 32);
+        if (i == 0)
+            memcpy(plain, planned, 32);
+        if (rows[i].early)
+            assert_memory_equal(early, planned, 32);
+        assert_int_equal(memcmp(plain, planned, 32) != 0, rows[i].other);
+        walk_deinit(walk);
+    }
+}
+
+// The first model does not know this one, and the route's second gets it: another question.
+static void another_model_of_the_route_is_another_question(void **state)
+{
+    (void)state;
+    struct walk walk;
+    unsigned char first[32];
+    walk_to_admit(&walk, WALK_JOB(""));
+    memcpy(first, twin_key(walk.job, &walk.config), 32);
+    walk_to_call(&walk);
+    walk_error(&walk, 404, "model_not_found");
+    walk_recorded(&walk, RECORD_DONE);
+    ASSERT_STEP(&walk, "admit");
+    assert_string_equal(walk.job->plan.model->name, "second");
+    assert_memory_not_equal(twin_key(walk.job, &walk.config), first, 32);
+    walk_deinit(&walk);
 }
 
 // ------------------------------------------------------------------------------- the step
@@ -222,6 +308,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_is_its_tenant_content_model_and_prompt),
         cmocka_unit_test(jobs_that_ask_the_same_have_one_key),
+        cmocka_unit_test(the_key_is_what_is_asked),
+        cmocka_unit_test(another_model_of_the_route_is_another_question),
         cmocka_unit_test(a_twin_waits_and_copies),
         cmocka_unit_test(a_twin_does_not_wait_long_in_memory),
         cmocka_unit_test(a_twin_that_nobody_answers_for_goes_on),

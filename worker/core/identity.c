@@ -226,7 +226,7 @@ void identity_hash(const struct identity_content *content, unsigned char out[32]
 void identity_answer_key(const struct identity_question *question, unsigned char out[32])
 {
     const char *const texts[] = {question->tenant, question->media_type, question->model,
-                                 question->prompt_version};
+                                 question->reasoning, question->prompt_version};
     struct buf all OWN_BUF;
     buf_init(&all, 0);
     buf_add(&all, (const char *)question->content, 32);

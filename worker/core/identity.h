@@ -45,13 +45,13 @@ struct identity_content {
 };
 void identity_hash(const struct identity_content *content, unsigned char out[32]);
 
-// What makes two jobs ask the same: their answers are the same one, bought once. `model` is the
-// first of the route, so that a changed route is another question; `media_type` is that of bytes
-// that an extractor reads, "" of a text.
+// What makes two jobs ask the same: their answers are the same one, bought once. Model and
+// reasoning are those of the request, whoever chose them; `media_type` is that of bytes that an
+// extractor reads, "" of a text.
 struct identity_question {
     const char *tenant;
     const unsigned char *content; // identity_hash
-    const char *media_type, *model, *prompt_version;
+    const char *media_type, *model, *reasoning, *prompt_version;
 };
 void identity_answer_key(const struct identity_question *question, unsigned char out[32]);
 

@@ -23,23 +23,29 @@ static const char *tier_of(const struct config *config, const char *tenant)
     return NULL;
 }
 
-// A limit of 0 is none.
-static bool between(int64_t value, int64_t over, int64_t under)
+enum truth { NO, PERHAPS, YES };
+
+// A limit of 0 is none; a value below 0 is not known.
+static enum truth between(int64_t value, int64_t over, int64_t under)
 {
-    return (over == 0 || value > over) && (under == 0 || value < under);
+    if (over == 0 && under == 0)
+        return YES;
+    if (value < 0)
+        return PERHAPS;
+    return (over == 0 || value > over) && (under == 0 || value < under) ? YES : NO;
 }
 
-static bool holds(const struct config_rule *rule, const struct rule_facts *facts, const char *tier)
+static enum truth holds(const struct config_rule *rule, const struct rule_facts *facts,
+                        const char *tier)
 {
     if (rule->when_tier && (!tier || strcmp(rule->when_tier, tier) != 0))
-        return false;
+        return NO;
     if (rule->when_kind && strcmp(rule->when_kind, facts->kind) != 0)
-        return false;
-    bool on_load = rule->when_load_over > 0 || rule->when_load_under > 0;
-    if (on_load && facts->load_percent < 0)
-        return false;
-    return between(facts->document_tokens, rule->when_tokens_over, rule->when_tokens_under) &&
-           between(facts->load_percent, rule->when_load_over, rule->when_load_under);
+        return NO;
+    enum truth tokens =
+        between(facts->document_tokens, rule->when_tokens_over, rule->when_tokens_under);
+    enum truth load = between(facts->load_percent, rule->when_load_over, rule->when_load_under);
+    return tokens < load ? tokens : load;
 }
 
 void rules_choose(const struct config *config, const struct rule_facts *facts,
@@ -49,7 +55,12 @@ void rules_choose(const struct config *config, const struct rule_facts *facts,
     const char *tier = tier_of(config, facts->tenant);
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
-        if (!holds(rule, facts, tier))
+        enum truth truth = holds(rule, facts, tier);
+        if (truth == PERHAPS) {
+            out->reasoning_unsure |= !out->reasoning_by && rule->reasoning_mode;
+            out->route_unsure |= !out->route_by && rule->route;
+        }
+        if (truth != YES)
             continue;
         if (!out->reasoning_by && rules_reasoning_from(rule->reasoning_mode, &out->reasoning))
             out->reasoning_by = rule;

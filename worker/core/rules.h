@@ -12,13 +12,15 @@ struct rule_facts {
     const char *tenant; // its tier is the configuration's
     const char *kind;
     int64_t document_tokens;
-    int load_percent; // -1: not known, and no condition on it holds
+    int load_percent; // -1 of either: not known, and no condition on it holds
 };
 
 struct rule_choice {
     const struct config_rule *reasoning_by, *route_by; // NULL: no rule says anything
     enum reasoning_mode reasoning;
     const char *route; // the configuration's; NULL as well
+    // What is not known would decide, or might.
+    bool reasoning_unsure, route_unsure;
 };
 
 void rules_choose(const struct config *config, const struct rule_facts *facts,

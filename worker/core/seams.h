@@ -170,6 +170,9 @@ struct plan_row {
     const char *text_sha256;
     const char *calls_json;
     const char *reasoning_mode, *why; // NULL: see saved_plan
+    // Of a plan after the first: what it asks (ANSWER_KEY_BYTES). Another question than that of an
+    // earlier plan leaves that one to others. NULL: it has no twins, or is the first.
+    const unsigned char *answer_key;
 };
 
 // T2. A request that is about to leave. The row is written with outcome `sent`.

@@ -32,6 +32,9 @@ void store_intend(void *store, const struct intent_request *request)
         item->plan.calls_json = store_item_text(item, request->plan->calls_json);
         item->plan.reasoning_mode = store_item_text(item, request->plan->reasoning_mode);
         item->plan.why = store_item_text(item, request->plan->why);
+        if (request->plan->answer_key)
+            item->plan.answer_key =
+                store_item_bytes(item, request->plan->answer_key, ANSWER_KEY_BYTES);
         copy->plan = &item->plan;
     }
     store_ask(store, STORE_KIND_INTENT, item);
@@ -58,7 +61,7 @@ static void run_plans(struct store *store, struct store_item **items, size_t cou
                     *plan_no = store_args_array(&args), *model = store_args_array(&args),
                     *prompt = store_args_array(&args), *sha256 = store_args_array(&args),
                     *calls = store_args_array(&args), *reasoning = store_args_array(&args),
-                    *why = store_args_array(&args);
+                    *why = store_args_array(&args), *answer_key = store_args_array(&args);
     for (size_t i = 0; i < count; i++) {
         const struct intent_request *request = intent_of(items[i]);
         if (request->plan == NULL)
@@ -72,6 +75,7 @@ static void run_plans(struct store *store, struct store_item **items, size_t cou
         pg_array_add_text(calls, request->plan->calls_json);
         pg_array_add_text(reasoning, request->plan->reasoning_mode);
         pg_array_add_text(why, request->plan->why);
+        pg_array_add_bytea(answer_key, request->plan->answer_key, ANSWER_KEY_BYTES);
     }
     if (job_no->len > 0)
         store_args_run(&args, link, STORE_SQL_intent_plans);

@@ -38,17 +38,24 @@
 // stopped for anybody else.
 #define STOP_OF "coalesce(" CANCEL_OF ", case when c.twin then 'twin' end)"
 
-// Nobody makes the answer of row a of answers: its job is gone, or ended without one; or it has
-// paid for nothing and stood still for 10 s. (An intent of it moves begun_at in the same
-// transaction, so who sees an old begun_at sees its attempts too.)
+// The job of row a of answers has gone on to ask something else: another model, by its last plan.
+#define ANSWER_MOVED(a)                                                                            \
+    "coalesce((select p.answer_key from precis_data.plans p where p.job_no = " a                   \
+    ".job_no order by p.plan_no desc limit 1) <> " a ".key, false)"
+
+// Nobody makes the answer of row a of answers: its job is gone, or ended without one, with
+// another's, or asks something else; or it has paid for nothing and stood still for 10 s. (An
+// intent of it moves begun_at in the same transaction, so who sees an old begun_at sees its
+// attempts too.)
 #define ANSWER_FREE(a)                                                                             \
-    "(not exists (select from precis_data.claims k where k.job_no = " a ".job_no)"                 \
-    " or exists (select from precis_data.outcomes e where e.job_no = " a ".job_no"                 \
-    "  and (e.state <> 'done' or not exists (select from precis_data.summaries s"                  \
-    "   where s.job_no = e.job_no)))"                                                              \
-    " or (" a ".begun_at < clock_timestamp() - interval '10 s' and " NO_OUTCOME(                   \
-        a ".job_no") " and not exists (select from precis_data.attempts t where t.job_no = " a     \
-                     ".job_no and t.outcome in ('sent', 'ok', 'in_doubt'))))"
+    "(" ANSWER_MOVED(                                                                              \
+        a) " or not exists (select from precis_data.claims k where k.job_no = " a ".job_no)"       \
+           " or exists (select from precis_data.outcomes e where e.job_no = " a ".job_no"          \
+           "  and (e.state <> 'done' or not exists (select from precis_data.summaries s"           \
+           "   where s.job_no = e.job_no and s.cached_from is null)))"                             \
+           " or (" a ".begun_at < clock_timestamp() - interval '10 s' and " NO_OUTCOME(            \
+               a ".job_no") " and not exists (select from precis_data.attempts t where t.job_no "  \
+                            "= " a ".job_no and t.outcome in ('sent', 'ok', 'in_doubt'))))"
 
 // The lease of the worker of claim c has ended, and `me` may take over: $lease is the lease in ms.
 #define MAY_TAKE_OVER(me, lease)                                                                   \

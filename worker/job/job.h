@@ -292,8 +292,9 @@ struct job {
     int32_t epoch;
     enum job_stop stop;
     struct claim_reply saved;
-    unsigned char answer_key[ANSWER_KEY_BYTES]; // where has_answer_key
-    bool has_answer_key;
+    unsigned char answer_key[ANSWER_KEY_BYTES]; // of the question to this model, in this mode
+    const struct config_model *answer_model;    // NULL: not made yet
+    enum reasoning_mode answer_reasoning;
     bool was_twin; // since it was claimed, or before
     bool copied;   // its outcome is a twin's
 
@@ -379,8 +380,8 @@ enum reasoning_mode job_reasoning(const struct job *job);
 bool job_wants_other_model(const struct job *job, const struct job_now *now);
 // Whether it waits for nothing but room for its document, or a free extractor.
 bool job_wants_document(const struct job *job, int64_t now_ms);
-// The key of the job's question, once its document's hash is known; NULL before, and where its
-// model is unknown.
+// The key of the job's question: that of its plan, before there is one that of the plan it will
+// have. NULL: its document's hash is not known yet, or its model or reasoning are not.
 const unsigned char *twin_key(struct job *job, const struct config *config);
 // Whether it pays for its answer in any case.
 bool twin_is_fresh(const struct job *job);

@@ -69,6 +69,10 @@ int64_t plan_overhead_tokens(struct job *job);
 // The model of the next plan; *out_why on the heap, NULL where there was nothing to choose. NULL:
 // none is left.
 const struct config_model *route_choose(struct job *job, const struct job_now *now, char **out_why);
+// The model that a job without a plan will ask first, and in which mode, where nothing is closed or
+// too small. NULL: there is none, or it depends on what is not known before the plan.
+const struct config_model *route_expected(struct job *job, const struct config *config,
+                                          enum reasoning_mode *out_reasoning);
 // What a restored plan had chosen.
 void route_restore(struct job *job, const struct saved_plan *saved, const struct job_now *now);
 // The plan's model cannot have this job. False: no other can, or paid answers keep it there.

@@ -52,6 +52,26 @@ static const char *closed_why(const struct job_now *now, const struct config_mod
 // ------------------------------------------------------------------------------- rules
 
 // Where the job says nothing of the matter itself.
+static bool leaves_route(const struct job_spec *spec)
+{
+    return !spec->model || strcmp(spec->model, "default") == 0;
+}
+
+static bool leaves_reasoning(const struct job_spec *spec)
+{
+    return spec->reasoning_mode == REASONING_AUTO && !spec->reasoning_effort;
+}
+
+static void ask_rules(const struct job *job, const struct config *config, int64_t document_tokens,
+                      int load_percent, struct rule_choice *out)
+{
+    const struct rule_facts facts = {.tenant = job->spec->tenant,
+                                     .kind = "summarize",
+                                     .document_tokens = document_tokens,
+                                     .load_percent = load_percent};
+    rules_choose(config, &facts, out);
+}
+
 static void apply_rules(struct job *job, const struct job_now *now, struct buf *why)
 {
     const struct job_spec *spec = job->spec;
@@ -61,21 +81,42 @@ static void apply_rules(struct job *job, const struct job_now *now, struct buf *
     if (now->config->rule_count == 0)
         return;
     struct rule_choice choice;
-    const struct rule_facts facts = {.tenant = spec->tenant,
-                                     .kind = "summarize",
-                                     .document_tokens = plan_text_tokens(job),
-                                     .load_percent = now->load_percent};
-    rules_choose(now->config, &facts, &choice);
-    if (choice.route_by && (!spec->model || strcmp(spec->model, "default") == 0)) {
+    ask_rules(job, now->config, plan_text_tokens(job), now->load_percent, &choice);
+    if (choice.route_by && leaves_route(spec)) {
         job->route = choice.route;
         buf_printf(why, "rule %s: route %s; ", choice.route_by->name, choice.route);
     }
-    if (choice.reasoning_by && spec->reasoning_mode == REASONING_AUTO && !spec->reasoning_effort) {
+    if (choice.reasoning_by && leaves_reasoning(spec)) {
         job->reasoning = choice.reasoning;
         job->reasoning_ruled = true;
         buf_printf(why, "rule %s: reasoning_mode %s; ", choice.reasoning_by->name,
                    reasoning_mode_text(choice.reasoning));
     }
+}
+
+// A rule's choice is no demand: a model that takes none is asked without.
+static enum reasoning_mode asked_reasoning(const struct config_model *model,
+                                           enum reasoning_mode mode, bool ruled)
+{
+    return ruled && model->reasoning == REASONING_NONE ? REASONING_AUTO : mode;
+}
+
+const struct config_model *route_expected(struct job *job, const struct config *config,
+                                          enum reasoning_mode *out_reasoning)
+{
+    const struct job_spec *spec = job->spec;
+    struct rule_choice choice;
+    ask_rules(job, config, job->text ? plan_text_tokens(job) : -1, -1, &choice);
+    bool ruled = leaves_reasoning(spec) && choice.reasoning_by;
+    if ((leaves_route(spec) && choice.route_unsure) ||
+        (leaves_reasoning(spec) && choice.reasoning_unsure))
+        return NULL;
+    const char *route = leaves_route(spec) && choice.route_by ? choice.route : spec->model;
+    const struct config_model *model = config_find_model(config, route, 0);
+    if (model)
+        *out_reasoning =
+            asked_reasoning(model, ruled ? choice.reasoning : spec->reasoning_mode, ruled);
+    return model;
 }
 
 void route_restore(struct job *job, const struct saved_plan *saved, const struct job_now *now)
@@ -219,11 +260,9 @@ bool route_leave_for_cheaper(struct job *job, const struct config *config,
     return true;
 }
 
-// A rule's choice is no demand: a model that takes none is asked without.
 enum reasoning_mode job_reasoning(const struct job *job)
 {
-    bool none = job->plan.model->reasoning == REASONING_NONE;
-    return none && job->reasoning_ruled ? REASONING_AUTO : job->reasoning;
+    return asked_reasoning(job->plan.model, job->reasoning, job->reasoning_ruled);
 }
 
 bool job_wants_other_model(const struct job *job, const struct job_now *now)

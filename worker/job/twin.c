@@ -37,7 +37,23 @@ static void hash_with_document(const struct job *job, const char *sha256, unsign
     json_decref(root);
 }
 
-static void make_key(struct job *job, const struct config *config, const char *model,
+// What is asked, by the plan; before there is one what it will be, as far as that is certain.
+struct asked {
+    const struct config_model *model; // NULL: not known yet
+    enum reasoning_mode reasoning;
+};
+
+static struct asked asked_of(struct job *job, const struct config *config)
+{
+    struct asked asked = {.model = job->plan.count > 0 ? job->plan.model : NULL};
+    if (asked.model)
+        asked.reasoning = job_reasoning(job);
+    else
+        asked.model = route_expected(job, config, &asked.reasoning);
+    return asked;
+}
+
+static void make_key(struct job *job, const struct config *config, const struct asked *asked,
                      const char *document_sha256)
 {
     unsigned char content[32];
@@ -49,11 +65,13 @@ static void make_key(struct job *job, const struct config *config, const char *m
         .tenant = job->spec->tenant,
         .content = content,
         .media_type = document_is_plain(job, config) ? "" : job->spec->media_type,
-        .model = model,
+        .model = asked->model->name,
+        .reasoning = reasoning_mode_text(asked->reasoning),
         .prompt_version = version,
     };
     identity_answer_key(&question, job->answer_key);
-    job->has_answer_key = true;
+    job->answer_model = asked->model;
+    job->answer_reasoning = asked->reasoning;
 }
 
 const unsigned char *twin_key(struct job *job, const struct config *config)
@@ -61,10 +79,12 @@ const unsigned char *twin_key(struct job *job, const struct config *config)
     const char *sha256 = job->spec->document_sha256;
     if (!sha256[0])
         sha256 = job->document.sha256[0] ? job->document.sha256 : job->saved.document_sha256;
-    const struct config_model *model = config_find_model(config, job->spec->model, 0);
-    if (!job->has_answer_key && sha256[0] && model)
-        make_key(job, config, model->name, sha256);
-    return job->has_answer_key ? job->answer_key : NULL;
+    const struct asked asked = asked_of(job, config);
+    if (!sha256[0] || !asked.model)
+        return NULL;
+    if (job->answer_model != asked.model || job->answer_reasoning != asked.reasoning)
+        make_key(job, config, &asked, sha256);
+    return job->answer_key;
 }
 
 enum step_result twin_enter(struct job *job, const struct step_context *context)
