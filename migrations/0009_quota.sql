@@ -589,7 +589,9 @@ create view precis.quota_limits as
 select l.provider, l.model, l.key_name, d.dimension,
   case when d.place > 4 then 'day' else 'minute' end as per,
   nullif(coalesce(s.most, l.configured[d.place]), 0) as configured, s.most is not null as is_set,
-  nullif(l.seen_limit[d.place], 0) as provider_limit, l.rate[d.place] as effective,
+  nullif(l.seen_limit[d.place], 0) as provider_limit,
+  least(nullif(l.rate[d.place], 0), nullif(coalesce(s.most, l.configured[d.place]), 0),
+    nullif(l.seen_limit[d.place], 0)) as effective,
   case when d.place > 4 then h.used else a.used[d.place] end as used,
   case when d.place <= 4 then to_timestamp(l.free_at[d.place] / 1000000.0) end as free_at
 from precis_data.quota_lanes l

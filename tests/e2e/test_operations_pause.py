@@ -40,7 +40,8 @@ def test_what_is_paused_begins_no_call(precis, scope):
     calls = precis.modelsim.bill()["calls"]
     wait_until("the jobs to wait", lambda: waits(precis, names, "paused"))
     assert precis.modelsim.bill()["calls"] == calls
-    assert f"{len(names)} wait because of a pause" in " ".join(precis.run("status", "t/held").stdout.split())
+    said = " ".join(precis.run("status", "t/held").stdout.split())
+    assert f"{len(names)} wait because of a pause" in said and " left" not in said
     if scope[0] == "--batch":
         free = send(precis, 2, batch="free")
         assert {job["state"] for name, job in precis.wait_final(free).items() if name in free} == {"done"}

@@ -61,7 +61,7 @@ def test_limits_are_shown_and_set(precis, fleet):
 
     # Of one key, which counts before that of all; and back to what is configured.
     precis.run("quota", "set", "--model", "grok-4.3", "--key", "sim", "--rpm", "5")
-    assert limit(precis, "requests")["configured"] == 5
+    assert (limit(precis, "requests")["configured"], limit(precis, "requests")["effective"]) == (5, 5)
     precis.run("quota", "set", "--model", "grok-4.3", "--key", "sim", "--rpm", "default")
     precis.run("quota", "set", "--model", "grok-4.3", "--rpm", "default", "--tpm", "default", "--in-flight", "default")
     fleet.ask(10, 1)

@@ -15,12 +15,18 @@
 #define BAR_MAX     50
 #define CODES_SHOWN 8
 
-// rate: jobs that ended in the last minute, per second of it (or since the batch began).
+// rate: jobs that ended in the last minute, per second of it (or since the batch began). How long
+// the rest takes follows from it only while some of it goes on: not from a pause, or a budget's
+// wall.
 static const char batch_sql[] =
     "select b.tenant, b.batch, b.state, b.total, b.queued, b.waiting, b.running, b.done, b.failed,"
     " b.cancelled, b.cost_usd::text, b.in_doubt_usd::text, b.budget_usd::text, b.submitted_at,"
     " b.finished_at, r.per_minute, c.calls, c.p50_duration_ms, c.p95_duration_ms, c.p50_ttft_ms,"
-    " c.p95_ttft_ms, case when b.state <> 'ended' and r.per_minute > 0 then"
+    " c.p95_ttft_ms, case when b.state <> 'ended' and r.per_minute > 0 and exists (select"
+    "   from precis.jobs m where m.tenant = b.tenant and m.batch = b.batch and m.finished_at is "
+    "null"
+    "   and (m.state <> 'waiting'"
+    "    or m.waiting_for in ('requests', 'tokens', 'slots', 'order', 'retry'))) then"
     "  ceil((b.total - b.done - b.failed - b.cancelled) * 60 / r.per_minute)::bigint"
     " end as seconds_left, w.live as live_workers,"
     " extract(epoch from coalesce(b.finished_at, clock_timestamp()) - b.submitted_at) * 1000"

@@ -81,7 +81,8 @@ static const char keys_sql[] =
     " order by q.closed_until desc nulls last";
 
 static const char budgets_sql[] =
-    "select b.scope, b.name, b.period, b.limit_usd::text, b.left_usd::text,"
+    "select b.scope, b.name, b.period, b.limit_usd::text,"
+    " greatest(b.left_usd, 0)::text as left_usd,"
     " extract(epoch from b.ends_at - clock_timestamp()) * 1000 as ends_in_ms"
     " from precis.budgets b where b.limit_usd is not null and ($1::text is null"
     "  or b.scope in ('all', 'provider', 'key') or (b.scope = 'tenant' and b.name = $1)"
