@@ -189,7 +189,7 @@ def test_all_of_a_worker_s_work_as_the_worker(precis, people):
     # What operators do.
     precis.run("cancel", "later", check=False)
     precis.modelsim.script(next=["http_400"])
-    precis.send([precis.job("refused", TEXT)])
+    precis.send([precis.job("refused", f"Refused. {TEXT}")])
     assert precis.wait_final(["refused"])["refused"]["state"] == "failed"
     precis.run("retry", "refused")
     wait_until("the retried job", lambda: precis.jobs()["refused"]["state"] == "done")
