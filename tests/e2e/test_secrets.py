@@ -174,9 +174,9 @@ def test_a_new_key_while_the_worker_runs(precis, way, told):
         key.write_text(NEW + "\n")
         worker.signal(signal.SIGHUP)
         wait_until("the new key to be read", lambda: "configuration_reread" in worker.log())
-        precis.send([precis.job("after", TEXT)])
+        precis.send([precis.job("after", f"After. {TEXT}")])
     else:
-        precis.send([precis.job("after", TEXT)])
+        precis.send([precis.job("after", f"After. {TEXT}")])
         wait_until("the key to be refused", lambda: precis.jobs().get("after", {}).get("waiting_for") == "key_closed")
         key.write_text(NEW + "\n")
     jobs = precis.wait_final(["after"], timeout=90)
