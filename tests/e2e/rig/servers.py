@@ -104,11 +104,14 @@ class Kafka:
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
         admin = self._admin()  # the future fails if its client goes first
-        admin.create_topics([new], operation_timeout=30 * PATIENCE, request_timeout=60 * PATIENCE)[name].result(60 * PATIENCE)
+        limits = {"operation_timeout": 30 * PATIENCE, "request_timeout": 60 * PATIENCE}
+        self._ask(f"{name} to be made",
+                  lambda: admin.create_topics([new], **limits)[name].result(60 * PATIENCE))
 
     def add_partitions(self, name, total):
         admin = self._admin()
-        admin.create_partitions([NewPartitions(name, total)])[name].result(60 * PATIENCE)
+        self._ask(f"{name} to have {total} partitions",
+                  lambda: admin.create_partitions([NewPartitions(name, total)])[name].result(60 * PATIENCE))
 
     def delete_before(self, name, offset):
         """What retention does: nothing below the offset is left, in any partition."""
