@@ -13,8 +13,12 @@ create table precis_data.quota_lanes (
   free_at bigint[] not null,
   seen_limit bigint[] not null default '{0,0,0,0}',
   seen_limit_at bigint[] not null default '{0,0,0,0}',
+  left_seen bigint[] not null default '{0,0,0,0}',
   most_left bigint[] not null default '{0,0,0,0}',
   most_left_at bigint[] not null default '{0,0,0,0}',
+  reset_at bigint[] not null default '{0,0,0,0}',
+  reset_since bigint[] not null default '{0,0,0,0}',
+  window_until bigint[] not null default '{0,0,0,0}',
   factor bigint[] not null default '{1000000,1000000,1000000,1000000}',
   factor_at bigint[] not null,
   cut_at bigint not null default 0,
@@ -98,15 +102,21 @@ language sql immutable parallel safe as $$
     then -(least(-amount, 100000000000) * 60000000 / per_minute)
     else (least(amount, 100000000000) * 60000000 + per_minute - 1) / per_minute end
 $$;
+-- The same, and so many millionths of it that stay unused.
+create function precis_data.quota_time(amount bigint, per_minute bigint, slack bigint)
+returns bigint language sql immutable parallel safe as $$
+  select c + c / 1000000 * slack + c % 1000000 * slack / 1000000
+  from (values (precis_data.quota_cost(amount, per_minute))) v (c)
+$$;
 create function precis_data.quota_units(time_us bigint, per_minute bigint) returns bigint
 language sql immutable parallel safe as $$
   select greatest(time_us, 0) * per_minute / 60000000
 $$;
 
 -- Answers a worker's asks, each of another lane, in their order (sorted by lane, or workers would
--- deadlock). 51 numbers an ask: limits 1-6, in flight 7, wanted 8-13, least 14-19, back 20-25,
+-- deadlock). 57 numbers an ask: limits 1-6, in flight 7, wanted 8-13, least 14-19, back 20-25,
 -- settled 26-31, slots held 32 and wanted 33, seen limit 34-39 and left 40-45, refusals 46,
--- close ms 47, probe 48, key changed 49, extra percent 50 and ms 51. An answer: given 1-6, start 7,
+-- close ms 47, probe 48, key changed 49, extra percent 50 and ms 51, seen reset ms 52-57. An answer: given 1-6, start 7,
 -- spread 8, valid 9, slots 10, wait 11, short of 12, askers 13, closed ms 14, probe 15, rate 16-21.
 create function precis_data.quota_ask(p_worker bigint, p_serial bigint, p_providers text[],
   p_keys text[], p_models text[], p_causes text[], p_numbers bigint[])
@@ -132,6 +142,11 @@ declare
   safe boolean := false; -- the commit has to reach the disk
   factor bigint;
   believed boolean;
+  nominal bigint[];
+  slack bigint[];
+  saved bigint[];
+  left_milli bigint;
+  want_milli bigint;
   eased boolean;
   most bigint;
   amount bigint;
@@ -191,7 +206,7 @@ begin
   this_hour := now_us / hour_us;
 
   for i in 1 .. cardinality(p_models) loop
-    n := p_numbers[(i - 1) * 51 + 1 : i * 51];
+    n := p_numbers[(i - 1) * 57 + 1 : i * 57];
     select * into strict l from precis_data.quota_lanes q where q.provider = p_providers[i]
       and q.key_name = p_keys[i] and q.model = p_models[i];
     select * into me from precis_data.quota_workers q
@@ -217,6 +232,9 @@ begin
 
     -- what the provider said, and the rates that follow
     rate := '{0,0,0,0,0,0}';
+    nominal := '{0,0,0,0}';
+    slack := '{0,0,0,0}';
+    saved := '{0,0,0,0}';
     eased := false;
     for d in 1 .. 4 loop
       factor := least(l.factor[d] + greatest(now_us - l.factor_at[d], 0) / 50, one_s);
@@ -228,20 +246,48 @@ begin
         if amount > 0 and believed then
           if amount <> l.seen_limit[d] then
             l.most_left[d] := 0;
+            l.most_left_at[d] := 0;
           end if;
           l.seen_limit[d] := amount;
           l.seen_limit_at[d] := now_us;
         end if;
+      end if;
+      amount := least(n[d], limit_most);
+      nominal[d] := case when amount > 0 and l.seen_limit[d] > 0
+        then least(amount, l.seen_limit[d]) else greatest(amount, l.seen_limit[d]) end;
+      if not repeated then
         if n[39 + d] >= 0 and (n[33 + d] <= 0 or believed and n[39 + d] <= n[33 + d]) then
+          -- the same moment, told over a while, is the end of a window
+          if n[51 + d] between 0 and 120000 then
+            amount := now_us + n[51 + d] * 1000;
+            if abs(amount - l.reset_at[d]) > 1500000 then
+              l.reset_at[d] := amount;
+              l.reset_since[d] := now_us;
+              l.window_until[d] := 0;
+            elsif now_us - l.reset_since[d] >= 5 * one_s then
+              l.window_until[d] := l.reset_at[d];
+            end if;
+          end if;
           amount := least(n[39 + d], amount_most);
+          l.left_seen[d] := amount;
           most := l.most_left[d] - l.most_left[d]
-            * least(greatest((now_us - l.most_left_at[d]) / 1000, 0), 3600000) / 3600000;
+            * least(greatest((now_us - l.most_left_at[d]) / 1000, 0), 21600000) / 21600000;
           if amount >= most then
             l.most_left[d] := amount;
             l.most_left_at[d] := now_us;
             most := amount;
           end if;
-          factor := least(amount * one_s / greatest(most / 2, 1), one_s) + factor;
+          left_milli := amount * 1000;
+          want_milli := greatest(least(most * 500, least(nominal[d], amount_most) * 1000 / 60), 1);
+          if want_milli < 4000 then -- a bucket of two has 0 or 1 left after each call
+            left_milli := left_milli + 1000;
+          end if;
+          if l.window_until[d] > now_us then
+            left_milli := amount + 1;
+            want_milli := greatest(nominal[d] * ((l.window_until[d] - now_us) / 1000) / 60000, 1);
+          end if;
+          factor := factor + case when left_milli >= want_milli then one_s
+            else left_milli * one_s / want_milli end;
           factor := least(greatest(factor / 2, 100000), one_s);
           l.factor[d] := factor;
           l.factor_at[d] := now_us;
@@ -252,17 +298,32 @@ begin
           l.factor_at[d] := now_us;
         end if;
       end if;
-      amount := least(n[d], limit_most);
-      rate[d] := case when amount > 0 and l.seen_limit[d] > 0 then least(amount, l.seen_limit[d])
-        else greatest(amount, l.seen_limit[d]) end;
-      if rate[d] > 0 then
-        rate[d] := greatest(rate[d] * factor / one_s, 1);
+      if nominal[d] > 0 then
+        rate[d] := greatest(nominal[d] * factor / one_s, 1);
         eased := eased or factor < one_s;
       end if;
     end loop;
     if not repeated and n[46] > 0 and now_us - l.cut_at >= one_s then
       l.cut_at := now_us;
     end if;
+    for d in 1 .. 4 loop -- what stays unused, and what may be saved up
+      if nominal[d] <= 0 then
+        continue;
+      end if;
+      saved[d] := one_s;
+      if now_us - l.cut_at < hour_us then
+        saved[d] := case when precis_data.quota_units(100000, nominal[d]) > 0 then 100000 else 0 end;
+      end if;
+      if l.most_left_at[d] = 0 then
+        slack[d] := case when now_us - l.cut_at < hour_us then 20000 else 0 end;
+      elsif l.most_left[d] * 4 >= nominal[d] then
+        slack[d] := 15000;
+        saved[d] := least(saved[d], one_s / 2);
+      else
+        slack[d] := case when l.most_left[d] = 0 then 20000 else 0 end;
+        saved[d] := least(saved[d], precis_data.quota_cost(l.most_left[d], nominal[d]) / 2);
+      end if;
+    end loop;
     rate[5] := n[5];
     rate[6] := n[6];
 
@@ -280,7 +341,7 @@ begin
           safe := true;
         else
           l.free_at[d] := greatest(l.free_at[d], now_us - one_s)
-            + precis_data.quota_cost(amount, rate[d]);
+            + precis_data.quota_time(amount, rate[d], slack[d]);
         end if;
       end loop;
     end if;
@@ -443,7 +504,9 @@ begin
           continue;
         end if;
         if d <= 4 then
-          base[d] := greatest(l.free_at[d], now_us - one_s, since + one_s);
+          base[d] := greatest(l.free_at[d], now_us - saved[d], since + one_s,
+            case when l.window_until[d] > now_us and l.left_seen[d] < n[13 + d]
+              then l.window_until[d] + 100000 end);
           quarter := greatest(n[13 + d],
             least(wanted[d], precis_data.quota_units(one_s / askers / 4, rate[d])));
           need[d] := least(precis_data.quota_cost(quarter, rate[d]), one_s);
@@ -506,9 +569,9 @@ begin
             safe := true;
           else
             start_us := greatest(start_us, base[d]);
-            l.free_at[d] := base[d] + precis_data.quota_cost(given[d],
+            l.free_at[d] := base[d] + precis_data.quota_time(given[d],
               case when now_us < l.burst_until then rate[d] * (100 + l.burst_percent) / 100
-                else rate[d] end);
+                else rate[d] end, slack[d]);
             end_us := greatest(end_us, l.free_at[d]);
           end if;
         end loop;
@@ -521,8 +584,9 @@ begin
     l.rate := rate;
     update precis_data.quota_lanes q set configured = l.configured, rate = l.rate,
       free_at = l.free_at, seen_limit = l.seen_limit, seen_limit_at = l.seen_limit_at,
-      most_left = l.most_left,
-      most_left_at = l.most_left_at, factor = l.factor, factor_at = l.factor_at,
+      left_seen = l.left_seen, most_left = l.most_left,
+      most_left_at = l.most_left_at, reset_at = l.reset_at, reset_since = l.reset_since,
+      window_until = l.window_until, factor = l.factor, factor_at = l.factor_at,
       cut_at = l.cut_at, burst_until = l.burst_until, burst_percent = l.burst_percent
       where q.id = l.id;
     insert into precis_data.quota_workers values (me.*)

@@ -401,6 +401,8 @@ void engine_on_http(struct engine *engine, const struct http_event *event)
     }
     if (event->kind == HTTP_STATUS && event->status == 200 && job->probes)
         keys_probe_answered(engine, job);
+    if ((event->kind == HTTP_END || event->kind == HTTP_DATA) && job->call.first_byte_ms < 0)
+        quota_headers(engine, job);
     if (event->kind == HTTP_DATA && job->call.first_byte_ms < 0)
         engine->edges.at_point(engine->edges.world, "first_byte");
     if (event->kind == HTTP_END)

@@ -36,6 +36,12 @@ static int64_t limit_of(int64_t of_key, int64_t of_model)
     return of_key > 0 ? of_key : of_model;
 }
 
+static void forget_words(struct lane *lane)
+{
+    for (int d = 0; d < QUOTA_DIMENSIONS; d++)
+        lane->seen_limit[d] = lane->seen_left[d] = lane->reset_at_ms[d] = -1;
+}
+
 void quota_lane_init(struct lane *lane, const struct config_model *model, size_t key,
                      int64_t in_flight_ceiling)
 {
@@ -53,8 +59,7 @@ void quota_lane_init(struct lane *lane, const struct config_model *model, size_t
     lane->adapts = !lane->spend.any && lane->in_flight_most == 0;
     adapt_init(&lane->adapt, in_flight_ceiling > 0 ? in_flight_ceiling : INT32_MAX);
     throttle_init(&lane->throttle, model->provider->burst_percent, model->provider->burst_seconds);
-    for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        lane->seen_limit[d] = lane->seen_left[d] = -1;
+    forget_words(lane);
 }
 
 static int64_t slots_of(const struct lane *lane)
@@ -223,16 +228,35 @@ void quota_settle(struct engine *engine, struct job *job)
     }
 }
 
+// When the reset is; -1: it was not told.
+static int64_t reset_at_ms(const struct engine *engine, const struct rate_words *words, int d)
+{
+    int64_t in_ms = words->reset_ms[d];
+    if (in_ms < 0 && words->reset_unix_ms[d] >= 0) {
+        in_ms = words->reset_unix_ms[d] - engine_db_now(engine);
+        in_ms = in_ms > 0 ? in_ms : 0; // clocks differ
+    }
+    return in_ms < 0 ? -1 : engine_now(engine) + in_ms;
+}
+
+void quota_headers(struct engine *engine, const struct job *job)
+{
+    struct lane *lane = lane_of(engine, job->plan.model, job->key);
+    const struct rate_words *words = job->call.reader ? reader_rate(job->call.reader) : NULL;
+    if (!words || !words->any)
+        return;
+    for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
+        lane->seen_limit[d] = words->limit[d];
+        lane->seen_left[d] = words->left[d];
+        lane->reset_at_ms[d] = reset_at_ms(engine, words, d);
+    }
+}
+
 void quota_answered(struct engine *engine, const struct job *job)
 {
     struct gate *gate = &engine->gates[job->plan.model->index];
-    struct lane *lane = lane_of(engine, job->plan.model, job->key);
     const struct call *call = &job->call;
     const struct model_answer *answer = &call->answer;
-    for (int d = 0; d < QUOTA_DIMENSIONS && answer->rate.any; d++) {
-        lane->seen_limit[d] = answer->rate.limit[d];
-        lane->seen_left[d] = answer->rate.left[d];
-    }
     if (!answer->usage.known || answer->usage_alarm || job->pack)
         return;
     calibrate_input_told(&gate->calibrate, call->script, call->plain_tokens,
@@ -426,6 +450,9 @@ static void set_news(struct engine *engine, struct lane *lane, struct quota_ask 
     memcpy(ask->settled, lane->spend.settled, sizeof(ask->settled));
     memcpy(ask->seen_limit, lane->seen_limit, sizeof(ask->seen_limit));
     memcpy(ask->seen_left, lane->seen_left, sizeof(ask->seen_left));
+    for (int d = 0; d < QUOTA_DIMENSIONS; d++)
+        ask->seen_reset_ms[d] =
+            lane->reset_at_ms[d] < 0 ? -1 : later(lane->reset_at_ms[d] - now_ms, 0);
     ask->refusals = lane->refusals;
     ask->probe = lane->probe;
     ask->key_changed = state->changed;
@@ -442,8 +469,7 @@ static void set_news(struct engine *engine, struct lane *lane, struct quota_ask 
     state->untold = state->changed = false;
     lane->refusals = 0;
     lane->probe = QUOTA_PROBE_NONE;
-    for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        lane->seen_limit[d] = lane->seen_left[d] = -1;
+    forget_words(lane);
     spend_told(&lane->spend);
 }
 

@@ -57,6 +57,7 @@ struct lane {
     int32_t refusals;
     enum quota_probe probe;
     int64_t seen_limit[QUOTA_DIMENSIONS], seen_left[QUOTA_DIMENSIONS];
+    int64_t reset_at_ms[QUOTA_DIMENSIONS]; // as the provider told; -1: not told
 };
 
 struct quota_link { // the engine's request under way
@@ -84,7 +85,9 @@ void quota_reserve(struct engine *engine, struct job *job, struct lane *lane);
 void quota_prepared(struct engine *engine, struct job *job);
 // The job's call is over, whatever came of it, or it never began.
 void quota_settle(struct engine *engine, struct job *job);
-// The answer's headers and counts teach.
+// The headers of the job's answer are there, its body may take long: they are told now.
+void quota_headers(struct engine *engine, const struct job *job);
+// The answer's counts teach.
 void quota_answered(struct engine *engine, const struct job *job);
 // Asks for what is due. Returns when to look again.
 int64_t quota_pump(struct engine *engine);

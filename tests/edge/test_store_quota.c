@@ -17,7 +17,7 @@ static struct quota_ask an_ask(const char *key_name, int64_t rpm, int64_t wanted
     ask.limits[QUOTA_REQUESTS] = rpm;
     ask.wanted[QUOTA_REQUESTS] = wanted;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        ask.seen_limit[d] = ask.seen_left[d] = -1;
+        ask.seen_limit[d] = ask.seen_left[d] = ask.seen_reset_ms[d] = -1;
     return ask;
 }
 

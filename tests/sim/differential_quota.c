@@ -156,6 +156,9 @@ static void make_headers(struct test *test, struct quota_ask *ask)
     for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
         ask->seen_limit[d] = one_in(test, 3) ? range(test, -1, 3) * 400 : -1;
         ask->seen_left[d] = one_in(test, 3) ? range(test, -1, 1300) : -1;
+        ask->seen_reset_ms[d] = one_in(test, 2) ? range(test, -1, 7) * 20000 : -1;
+        if (one_in(test, 2)) // the end of a window
+            ask->seen_reset_ms[d] = (INT64_C(60000000) - test->now_us % 60000000) / 1000;
         if (one_in(test, 50))
             ask->seen_left[d] = INT64_MAX;
         if (one_in(test, 50))

@@ -37,17 +37,13 @@ struct fleet_worker {
     int64_t accepted;   // requests in this period
 };
 
-struct bucket { // the provider's: level in thousandths of a unit
-    int64_t per_minute, level, at_ms;
-};
-
 struct fleet {
     struct world world;
     struct db db;
     struct config *config;
     struct fleet_worker workers[WORKERS_MOST];
     int count;
-    struct bucket requests, tokens;
+    struct limiter requests, tokens;
     int64_t surge_percent, surge_ms, surge_from_ms; // -1: none is under way
     int64_t closed_until_ms;
     int foreign_per_thousand; // of the limit, that another program takes
@@ -64,36 +60,26 @@ struct fleet {
 
 // ------------------------------------------------------------------------------- the provider
 
-static void fill(struct fleet *fleet, struct bucket *bucket)
-{
-    int64_t now_ms = fleet->world.now_ms, percent = 100;
-    if (fleet->surge_from_ms >= 0 && now_ms < fleet->surge_from_ms + fleet->surge_ms)
-        percent += fleet->surge_percent;
-    int64_t most = bucket->per_minute * BURST_MS / 60;
-    bucket->level += (now_ms - bucket->at_ms) * bucket->per_minute * percent / 6000;
-    bucket->at_ms = now_ms;
-    if (bucket->level < most)
-        return;
-    bucket->level = most;
-    fleet->surge_from_ms = -1;
-}
-
 // A rise may have more for a while, from the first call that needs it.
 static bool take(struct fleet *fleet, int64_t tokens)
 {
-    if (fleet->world.now_ms < fleet->closed_until_ms)
+    int64_t now_ms = fleet->world.now_ms;
+    if (now_ms < fleet->closed_until_ms)
         return false;
     if (fleet->requests.per_minute == 0)
         return true;
-    fill(fleet, &fleet->requests);
-    fill(fleet, &fleet->tokens);
-    bool fits = fleet->requests.level >= 1000 && fleet->tokens.level >= tokens * 1000;
+    bool surge = fleet->surge_from_ms >= 0 && now_ms < fleet->surge_from_ms + fleet->surge_ms;
+    int64_t percent = surge ? fleet->surge_percent : 0;
+    if (limiter_fill(&fleet->requests, percent, now_ms) |
+        limiter_fill(&fleet->tokens, percent, now_ms))
+        fleet->surge_from_ms = -1;
+    bool fits = limiter_fits(&fleet->requests, 1) && limiter_fits(&fleet->tokens, tokens);
     if (!fits && fleet->surge_ms > 0 && fleet->surge_from_ms < 0)
-        fleet->surge_from_ms = fleet->world.now_ms;
+        fleet->surge_from_ms = now_ms;
     if (!fits)
         return false;
-    fleet->requests.level -= 1000;
-    fleet->tokens.level -= tokens * 1000;
+    limiter_take(&fleet->requests, 1, now_ms);
+    limiter_take(&fleet->tokens, tokens, now_ms);
     return true;
 }
 
@@ -103,6 +89,7 @@ struct exchange {
     uint32_t serial;
     int64_t tokens_in, tokens_out, tokens_asked;
     int64_t left_requests, left_tokens;
+    int64_t reset_requests_ms, reset_tokens_ms;
     bool refused;
     bool too_many; // at once
 };
@@ -128,6 +115,14 @@ static void emit_header(const struct exchange *exchange, const char *name, int64
     emit(exchange, &event);
 }
 
+static void emit_reset(const struct exchange *exchange, const char *name, int64_t reset_ms)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%.3fs", (double)reset_ms / 1000);
+    struct http_event event = {.kind = HTTP_HEADER, .name = name, .value = text};
+    emit(exchange, &event);
+}
+
 static int status_of(const struct exchange *exchange)
 {
     return exchange->too_many ? 503 : exchange->refused ? 429 : 200;
@@ -141,8 +136,12 @@ static void emit_head(const struct exchange *exchange)
         .kind = HTTP_HEADER, .name = "content-type", .value = "application/json"};
     emit(exchange, &status);
     emit(exchange, &type);
-    if (fleet->at_once_most > 0)
+    if (fleet->at_once_most > 0 || fleet->requests.silent)
         return;
+    if (fleet->requests.tells_reset) {
+        emit_reset(exchange, "x-ratelimit-reset-requests", exchange->reset_requests_ms);
+        emit_reset(exchange, "x-ratelimit-reset-tokens", exchange->reset_tokens_ms);
+    }
     emit_header(exchange, "x-ratelimit-limit-requests", fleet->requests.per_minute);
     emit_header(exchange, "x-ratelimit-limit-tokens", fleet->tokens.per_minute);
     emit_header(exchange, "x-ratelimit-remaining-requests", exchange->left_requests);
@@ -204,8 +203,10 @@ static void count_call(struct fleet *fleet, struct exchange *exchange)
     exchange->too_many = fleet->at_once_most > 0 && fleet->at_once >= fleet->at_once_most;
     exchange->refused = exchange->too_many || !take(fleet, tokens_of(fleet, exchange));
     fleet->at_once += !exchange->too_many;
-    exchange->left_requests = fleet->requests.level / 1000;
-    exchange->left_tokens = fleet->tokens.level / 1000;
+    exchange->left_requests = limiter_left(&fleet->requests);
+    exchange->left_tokens = limiter_left(&fleet->tokens);
+    exchange->reset_requests_ms = limiter_reset_ms(&fleet->requests, fleet->world.now_ms);
+    exchange->reset_tokens_ms = limiter_reset_ms(&fleet->tokens, fleet->world.now_ms);
     if (!exchange->refused)
         exchange->worker->accepted++;
     size_t second = (size_t)(fleet->world.now_ms / 1000);
@@ -546,8 +547,8 @@ static struct fleet *fleet_new(uint64_t seed, int workers, int64_t rpm, int64_t 
     fleet->count = workers;
     fleet->worst_fairness = 1;
     fleet->surge_from_ms = -1;
-    fleet->requests = (struct bucket){.per_minute = rpm, .level = rpm * BURST_MS / 60};
-    fleet->tokens = (struct bucket){.per_minute = tpm, .level = tpm * BURST_MS / 60};
+    limiter_init(&fleet->requests, &(struct limiter){.per_minute = rpm, .burst_ms = BURST_MS});
+    limiter_init(&fleet->tokens, &(struct limiter){.per_minute = tpm, .burst_ms = BURST_MS});
     world_init(&fleet->world, seed);
     db_init(&fleet->db, fleet->world.now_ms);
     fleet->config = make_config(rpm, tpm);
@@ -567,6 +568,8 @@ static void fleet_free(struct fleet *fleet)
     world_deinit(&fleet->world);
     db_deinit(&fleet->db);
     config_free(fleet->config);
+    limiter_deinit(&fleet->requests);
+    limiter_deinit(&fleet->tokens);
     free(fleet->minute);
     free(fleet);
 }
@@ -805,6 +808,26 @@ void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
     fleet_free(fleet);
 }
 
+// ------------------------------------------------------------------------------- kinds of limit
+
+void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, struct fleet_figures *out)
+{
+    struct fleet *fleet = fleet_new(seed, workers, kind->per_minute, 4000000);
+    limiter_deinit(&fleet->requests);
+    limiter_init(&fleet->requests, kind);
+    for (int i = 0; i < workers; i++)
+        fleet->workers[i].wants = true;
+    run_until(fleet, WARM_MS);
+    int64_t warm = fleet->refused;
+    begin_counting(fleet);
+    run_until(fleet, WARM_MS + (kind->per_minute <= 10    ? 900000
+                                : kind->per_minute <= 100 ? 300000
+                                                          : 120000));
+    take_figures(fleet, out);
+    out->meanwhile = warm;
+    fleet_free(fleet);
+}
+
 // ------------------------------------------------------------------------------- the proof
 
 static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
@@ -841,6 +864,43 @@ static bool show(const char *name, int workers, uint64_t seed, const struct flee
     return good;
 }
 
+static bool prove_kinds(uint64_t seed)
+{
+    static const struct {
+        const char *name;
+        struct limiter limiter;
+    } kinds[] = {
+        {"2 s", {.burst_ms = 2000, .tells_reset = true}},
+        {"2 s, no reset", {.burst_ms = 2000}},
+        {"2 s, silent", {.burst_ms = 2000, .silent = true}},
+        {"1 s", {.burst_ms = 1000, .tells_reset = true}},
+        {"1 s, silent", {.burst_ms = 1000, .silent = true}},
+        {"minute", {.burst_ms = 60000, .tells_reset = true}},
+        {"fixed", {.kind = LIMITER_FIXED, .tells_reset = true}},
+        {"fixed, no reset", {.kind = LIMITER_FIXED}},
+        {"sliding", {.kind = LIMITER_SLIDING, .tells_reset = true}},
+        {"sliding to full", {.kind = LIMITER_SLIDING, .tells_reset = true, .until_full = true}},
+        {"sliding, silent", {.kind = LIMITER_SLIDING, .silent = true}},
+    };
+    static const int64_t limits[] = {10, 60, 100, 420, 1200};
+    bool all = true;
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+        for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+            struct limiter limiter = kinds[k].limiter;
+            struct fleet_figures f;
+            limiter.per_minute = limits[i];
+            fleet_kind(seed, 4, &limiter, &f);
+            bool good = limiter.silent ? f.used >= 0.95 && f.refused <= 1
+                                       : f.used >= 0.97 && f.refused == 0;
+            printf("%-15s %4" PRId64 " a minute, seed %" PRIu64 ": %.1f %% used, %" PRId64
+                   " of %" PRId64 " refused, %" PRId64 " before, %.2f asks a call%s\n",
+                   kinds[k].name, limits[i], seed, f.used * 100, f.refused, f.refused + f.accepted,
+                   f.meanwhile, f.asks_a_call, good ? "" : "  BELOW ITS AIM");
+            all = all && good;
+        }
+    return all;
+}
+
 bool fleet_prove(uint64_t first_seed, int seeds)
 {
     static const int sizes[] = {1, 2, 8, 50};
@@ -856,6 +916,7 @@ bool fleet_prove(uint64_t first_seed, int seeds)
         }
         for (int t = 0; t < FLEET_TROUBLES; t++)
             good &= prove_trouble(seed, (enum fleet_trouble)t);
+        good = (i > 0 || prove_kinds(seed)) && good;
         fleet_surge(seed, 4, &f);
         good &= show("surge", 4, seed, &f, f.done == f.jobs && f.refused <= 1);
     }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fleet_limits.h"
+
 struct fleet_figures {
     double used;         // accepted requests, of what the limit allows in that time
     double fairness;     // Jain's index of workers with the same demand, the worst 30 s
@@ -40,6 +42,10 @@ enum fleet_trouble {
 // when the provider should have been understood: 3 s after it, 5 s after the end of what ends.
 void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
                      struct fleet_figures *out);
+
+// Undisturbed, with a provider of that kind (fleet_limits.h) and its headers; small limits get more
+// seconds, since a minute of them is few calls.
+void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, struct fleet_figures *out);
 
 // Runs them over some seeds, prints the figures. False: one is below its aim.
 bool fleet_prove(uint64_t first_seed, int seeds);

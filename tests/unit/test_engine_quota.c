@@ -60,7 +60,7 @@ static struct bench *bench_new(size_t keys, size_t models, const struct config_m
 {
     struct bench *bench = own_alloc(sizeof(*bench));
     bench->now_ms = 1000000;
-    bench->provider = (struct config_provider){.name = "sim", .connect_ms = 100};
+    bench->provider = (struct config_provider){.name = "sim", .api = "openai", .connect_ms = 100};
     bench->provider.keys = (struct config_keys){bench->keys, keys};
     bench->keys[0].name = "a";
     bench->keys[1].name = "b";
@@ -70,6 +70,7 @@ static struct bench *bench_new(size_t keys, size_t models, const struct config_m
         bench->models[i].index = i;
         bench->models[i].provider = &bench->provider;
         bench->models[i].max_output_tokens = 200;
+        bench->models[i].served_name = "one";
     }
     bench->config = (struct config){.providers = &bench->provider,
                                     .provider_count = 1,
@@ -144,7 +145,6 @@ static void answer(struct job *job, int status, int64_t in, int64_t out)
 {
     job->call.has_answer = true;
     job->call.answer = (struct model_answer){.http_status = status};
-    rate_words_init(&job->call.answer.rate);
     if (in > 0)
         job->call.answer.usage =
             (struct usage){.known = true, .input_tokens = in, .output_tokens = out};
@@ -579,6 +579,37 @@ static void requests_can_be_scarcer_than_tokens(void **state)
     }
 }
 
+// They are told before the body is there, with the time that is left when they are.
+static void headers_are_told_while_the_body_comes(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(1, 1, &limited);
+    struct job *job = queue(bench, 0);
+    queue(bench, 0);
+    pump(bench, 0);
+    grant(bench, &second);
+    send(bench, job, 0);
+    job->call.reader = reader_new(job->plan.model, true);
+    quota_headers(&bench->engine, job); // none yet
+    reader_status(job->call.reader, 200);
+    reader_header(job->call.reader, "x-ratelimit-limit-requests", "1200");
+    reader_header(job->call.reader, "x-ratelimit-remaining-requests", "37");
+    reader_header(job->call.reader, "x-ratelimit-reset-requests", "12.5s");
+    quota_headers(&bench->engine, job);
+    assert_int_equal(pump(bench, 2000), 1);
+    assert_int_equal(bench->asks[0].seen_limit[QUOTA_REQUESTS], 1200);
+    assert_int_equal(bench->asks[0].seen_left[QUOTA_REQUESTS], 37);
+    assert_int_equal(bench->asks[0].seen_reset_ms[QUOTA_REQUESTS], 10500);
+    assert_int_equal(bench->asks[0].seen_left[QUOTA_TOKENS], -1);
+    assert_int_equal(bench->asks[0].seen_reset_ms[QUOTA_TOKENS], -1);
+    grant(bench, &second);
+    assert_int_equal(pump(bench, 2000), 1);
+    assert_int_equal(bench->asks[0].seen_left[QUOTA_REQUESTS], -1); // once
+    assert_int_equal(bench->asks[0].seen_reset_ms[QUOTA_REQUESTS], -1);
+    reader_free(job->call.reader);
+    bench_free(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,6 +632,7 @@ int main(void)
         cmocka_unit_test(without_limits_it_only_listens),
         cmocka_unit_test(while_the_store_is_away_nothing_is_asked),
         cmocka_unit_test(requests_can_be_scarcer_than_tokens),
+        cmocka_unit_test(headers_are_told_while_the_body_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

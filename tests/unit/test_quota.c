@@ -55,7 +55,7 @@ static struct quota_ask an_ask(int64_t rpm, int64_t wanted)
     ask.limits[QUOTA_REQUESTS] = rpm;
     ask.wanted[QUOTA_REQUESTS] = wanted;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        ask.seen_limit[d] = ask.seen_left[d] = -1;
+        ask.seen_limit[d] = ask.seen_left[d] = ask.seen_reset_ms[d] = -1;
     return ask;
 }
 
@@ -252,7 +252,7 @@ static void headers_move_the_rate(void **state)
         int64_t rate; // of 1,200, after a full bucket of 40 was seen
     } cases[] = {
         {-1, -1, 1200}, {1200, 40, 1200}, {1200, 20, 1200}, {1200, 10, 900},  {1200, 14, 1020},
-        {1200, 0, 600}, {600, 40, 600},   {600, 0, 300},    {5000, 40, 1200}, {1200, 1201, 1200},
+        {1200, 0, 600}, {600, 40, 600},   {600, 9, 600},    {5000, 40, 1200}, {1200, 1201, 1200},
         {0, -7, 1200},  {-1, 10, 900},    {1200, -1, 1200}, {-5, 20, 1200},   {5000, 0, 1200},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -267,6 +267,134 @@ static void headers_move_the_rate(void **state)
         if (rate != cases[i].rate)
             fail_msg("limit %" PRId64 " left %" PRId64 ": %" PRId64 " a minute, not %" PRId64,
                      cases[i].limit, cases[i].left, rate, cases[i].rate);
+        quota_fleet_free(bench.fleet);
+    }
+}
+
+static struct quota_ask with_headers(int64_t rpm, int64_t left, int64_t reset_ms)
+{
+    struct quota_ask ask = an_ask(rpm, 1);
+    ask.seen_limit[QUOTA_REQUESTS] = rpm;
+    ask.seen_left[QUOTA_REQUESTS] = left;
+    ask.seen_reset_ms[QUOTA_REQUESTS] = reset_ms;
+    return ask;
+}
+
+// A provider's bucket of two seconds holds two or three: none or one are left after each call.
+static void a_tiny_bucket_is_no_foreign_program(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t limit, most;
+    } cases[] = {{10, 0}, {60, 1}, {100, 2}, {60, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bench bench = {.fleet = quota_fleet_new(), .now_us = NOW};
+        for (int call = 0; call < 50; call++) {
+            int64_t left = call % 2 == 0 ? cases[i].most : 0;
+            struct quota_ask ask = with_headers(cases[i].limit, left, -1);
+            assert_int_equal(ask_as(&bench, 1, &ask)->rate[QUOTA_REQUESTS], cases[i].limit);
+            pass(&bench, 60 * SECOND / cases[i].limit);
+        }
+        quota_fleet_free(bench.fleet);
+    }
+}
+
+// Half of a window's requests are somebody else's: ours are spread over the time that it lasts.
+static void a_window_is_known_by_its_end(void **state)
+{
+    struct bench *bench = *state;
+    int64_t rate = 0;
+    for (int64_t s = 0; s < 30; s++) { // after 10 s 1,000 are left, after 40 s 400
+        struct quota_ask ask = with_headers(1200, 1000 - 20 * s, 50000 - 1000 * s);
+        rate = ask_as(bench, 1, &ask)->rate[QUOTA_REQUESTS];
+        assert_int_equal(rate, 1200);
+        pass(bench, SECOND);
+    }
+    struct quota_ask ask = with_headers(1200, 199, 20000);
+    for (int i = 0; i < 10; i++)
+        rate = ask_as(bench, 1, &ask)->rate[QUOTA_REQUESTS];
+    assert_in_range(rate, 600, 601);
+    pass(bench, 21 * SECOND);
+    ask = with_headers(1200, 1199, 59000);
+    for (int i = 0; i < 4; i++)
+        rate = ask_as(bench, 1, &ask)->rate[QUOTA_REQUESTS];
+    assert_in_range(rate, 1150, 1200);
+}
+
+// `shift_us`: by so much the named moment moves in a second. True: it waits until then.
+static bool waits_for_reset(struct bench *bench, int64_t shift_ms)
+{
+    for (int64_t s = 0; s < 10; s++) {
+        struct quota_ask ask = with_headers(600, 5, 30000 - (1000 - shift_ms) * s);
+        ask_as(bench, 1, &ask);
+        pass(bench, SECOND);
+    }
+    struct quota_ask ask = with_headers(600, 0, 20000 + shift_ms * 10);
+    ask_as(bench, 1, &ask);
+    int64_t given = 0;
+    for (int i = 0; i < 37; i++) {
+        pass(bench, SECOND / 2);
+        given += ask_now(bench, 1, 600, 1)->given[QUOTA_REQUESTS];
+    }
+    pass(bench, 2 * SECOND);
+    assert_true(ask_now(bench, 1, 600, 1)->given[QUOTA_REQUESTS] > 0);
+    return given == 0;
+}
+
+static void nothing_goes_before_an_empty_window_ends(void **state)
+{
+    assert_true(waits_for_reset(*state, 0));
+}
+
+// The time until a bucket is full again, or a whole minute is forgotten, moves with each call.
+static void a_bucket_that_refills_is_no_window(void **state)
+{
+    assert_false(waits_for_reset(*state, 1000));
+}
+
+// A minute's worth was seen: it may be a window that slides, whose last call must not meet its
+// first.
+static void a_minute_never_has_more_than_its_limit(void **state)
+{
+    static const int64_t limits[] = {10, 60, 420, 1200};
+    (void)state;
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        struct bench bench = {.fleet = quota_fleet_new(), .now_us = NOW};
+        struct quota_ask ask = with_headers(limits[i], limits[i] - 1, -1);
+        int64_t given[1300] = {0}, sum = 0;
+        ask_as(&bench, 1, &ask);
+        pass(&bench, 30 * SECOND);                // idle, saving
+        for (int tick = 0; tick < 1300; tick++) { // each 100 ms
+            given[tick] = ask_now(&bench, 1, limits[i], limits[i])->given[QUOTA_REQUESTS];
+            sum += given[tick] - (tick >= 600 ? given[tick - 600] : 0);
+            // a second's worth is given ahead, and paced
+            assert_true(sum <= limits[i] + limits[i] / 60);
+            pass(&bench, SECOND / 10);
+        }
+        assert_true(sum * 1000 >= limits[i] * 970 || limits[i] - sum <= 1);
+        quota_fleet_free(bench.fleet);
+    }
+}
+
+// What is saved up goes at once: no more of it than half of what the provider's bucket holds.
+static void no_more_is_saved_than_the_provider_holds(void **state)
+{
+    static const struct {
+        int64_t most, refusals, at_once;
+    } cases[] = {{-1, 0, 40}, {39, 0, 39}, {19, 0, 29}, {7, 0, 20}, {39, 1, 20}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bench bench = {.fleet = quota_fleet_new(), .now_us = NOW};
+        struct quota_ask ask = with_headers(1200, cases[i].most, -1);
+        ask.refusals = (int32_t)cases[i].refusals;
+        ask_as(&bench, 1, &ask);
+        pass(&bench, 60 * SECOND);
+        int64_t given = 0;
+        for (int ask_no = 0; ask_no < 8; ask_no++)
+            given += ask_now(&bench, 1, 1200, 100)->given[QUOTA_REQUESTS];
+        if (given != cases[i].at_once)
+            fail_msg("most left %" PRId64 ": %" PRId64 " at once, not %" PRId64, cases[i].most,
+                     given, cases[i].at_once);
         quota_fleet_free(bench.fleet);
     }
 }
@@ -616,6 +744,12 @@ int main(void)
         CASE(an_ask_that_comes_twice),
         CASE(a_day_is_never_exceeded),
         CASE(headers_move_the_rate),
+        CASE(a_tiny_bucket_is_no_foreign_program),
+        CASE(a_window_is_known_by_its_end),
+        CASE(nothing_goes_before_an_empty_window_ends),
+        CASE(a_bucket_that_refills_is_no_window),
+        CASE(a_minute_never_has_more_than_its_limit),
+        CASE(no_more_is_saved_than_the_provider_holds),
         CASE(a_late_header_raises_nothing),
         CASE(a_429_without_headers_cuts),
         CASE(a_setting_counts_before_the_configuration),

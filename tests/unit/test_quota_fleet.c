@@ -138,7 +138,7 @@ static void ask(struct fleet *fleet, int index)
     ask.wanted[QUOTA_REQUESTS] = 40;
     ask.least[QUOTA_REQUESTS] = 1;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        ask.seen_limit[d] = ask.seen_left[d] = -1;
+        ask.seen_limit[d] = ask.seen_left[d] = ask.seen_reset_ms[d] = -1;
     ask.seen_limit[QUOTA_REQUESTS] = worker->seen_limit;
     ask.seen_left[QUOTA_REQUESTS] = worker->seen_left;
     worker->seen_limit = worker->seen_left = -1;

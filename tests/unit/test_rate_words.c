@@ -52,6 +52,10 @@ static void what_makes_no_sense_says_nothing(void **state)
         {"x-ratelimit-limit-requests", "10, 20"},
         {"x-ratelimit-limit-tokens", "99999999999999999999999"},
         {"x-ratelimit-reset-requests", "12"},
+        {"x-ratelimit-reset-requests", "-1s"},
+        {"x-ratelimit-reset-images", "1s"},
+        {"anthropic-ratelimit-tokens-reset", "1s"},
+        {"anthropic-ratelimit-tokens-reset", "yesterday"},
         {"x-ratelimit-limit-", "12"},
         {"x-ratelimit-limit-images", "12"},
         {"x-ratelimit-limit", "12"},
@@ -67,7 +71,23 @@ static void what_makes_no_sense_says_nothing(void **state)
         assert_false(rate_words_header(&words, rows[i].name, rows[i].value));
     assert_false(words.any);
     for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        assert_true(words.limit[d] == -1 && words.left[d] == -1);
+        assert_true(words.limit[d] == -1 && words.left[d] == -1 && words.reset_ms[d] == -1 &&
+                    words.reset_unix_ms[d] == -1);
+}
+
+static void resets_are_durations_or_times(void **state)
+{
+    (void)state;
+    struct rate_words words;
+    rate_words_init(&words);
+    assert_true(rate_words_header(&words, "x-ratelimit-reset-requests", "1m0.5s"));
+    assert_true(
+        rate_words_header(&words, "Anthropic-Ratelimit-Tokens-Reset", "1970-01-01T00:00:07Z"));
+    assert_false(words.any); // without what is left they say nothing
+    assert_int_equal(words.reset_ms[QUOTA_REQUESTS], 60500);
+    assert_int_equal(words.reset_unix_ms[QUOTA_TOKENS], 7000);
+    assert_int_equal(words.reset_unix_ms[QUOTA_REQUESTS], -1);
+    assert_int_equal(words.reset_ms[QUOTA_TOKENS], -1);
 }
 
 int main(void)
@@ -75,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_of_both_kinds_are_read),
         cmocka_unit_test(what_makes_no_sense_says_nothing),
+        cmocka_unit_test(resets_are_durations_or_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,6 @@
 #include "core/quota_inner.h"
 
 #define REACH_US      QUOTA_SECOND_US
-#define SAVED_US      QUOTA_SECOND_US
 #define ASKING_US     (2 * QUOTA_SECOND_US)  // who asked within counts as an asker
 #define PLACE_US      (10 * QUOTA_SECOND_US) // a place in the queue is kept so long without an ask
 #define LATE_US       (QUOTA_SECOND_US / 2)
@@ -79,8 +78,9 @@ static int64_t need_us(const struct quota_case *c, const struct part *part, int 
 static void part_of_minute(struct quota_case *c, int d, struct part *part)
 {
     int64_t end_us = c->now_us + REACH_US - c->ahead_us[d];
-    c->base_us[d] = larger(larger(c->lane->buckets[d].free_at_us, c->now_us - SAVED_US),
-                           c->fleet->since_us + REACH_US);
+    c->base_us[d] =
+        larger(larger(c->lane->buckets[d].free_at_us, c->now_us - quota_saved_us(c, d)),
+               larger(c->fleet->since_us + REACH_US, quota_window_us(c, d, part->least)));
     part->wait_us = c->base_us[d] + need_us(c, part, d) - end_us;
     int64_t share = quota_units(REACH_US / c->out->askers, c->rate[d]);
     int64_t room = quota_units(end_us - c->base_us[d], c->rate[d]);
@@ -144,7 +144,7 @@ static void give(struct quota_case *c, const struct part parts[QUOTA_DIMENSIONS]
         }
         start_us = larger(start_us, c->base_us[d]);
         c->lane->buckets[d].free_at_us =
-            c->base_us[d] + quota_cost_us(parts[d].given, burst_rate(c, d));
+            c->base_us[d] + quota_time_us(c, d, parts[d].given, burst_rate(c, d));
         end_us = larger(end_us, c->lane->buckets[d].free_at_us);
     }
     c->out->start_in_ms = (start_us - c->now_us + 999) / 1000;

@@ -9,7 +9,8 @@
 //   - A grant ends at most one second ahead of now, and is at most the asker's part of a second:
 //     a second's worth divided by the workers that asked in the last two seconds. One call is the
 //     least. A call that is worth more than a second goes when nothing is owed, and leaves a debt.
-//   - An idle bucket saves up one second's worth. Providers allow more; the rest is our safety.
+//   - An idle bucket saves up one second's worth, or half of what the provider's own bucket was
+//     seen to hold; a tenth of a second for an hour after a 429. The rest is our safety.
 //   - Who is told to wait has a place in a queue, by the time of its first vain ask. It keeps the
 //     place by asking again within half a second of `wait_ms`, or of 10 s where that is longer.
 //     An ask that wants nothing gives the place up.
@@ -18,8 +19,18 @@
 //
 // The effective limit is the smaller of the configured one (or what `quota set` says, which counts
 // before it) and the provider's own, times a factor. The factor follows what the provider says is
-// left: left / (half of the most that was left lately), at most 1, at least 0.1, by half of the
-// way. Without such a word a 429 takes 30 % away, once a second. Time gives 2 % a second back.
+// left, whatever kind of limit it has:
+//   - left / (half of the most that was left lately, or a second's worth if that is less). Where
+//     that is less than four units, one more counts as left: a bucket of two requests that has 0
+//     or 1 left after each call is as it should be.
+//   - Where the reset stays at one moment for five seconds while calls are made, there is a window
+//     that ends then: (left + 1) / (what the limit gives until then), and nothing before its end
+//     once less is left than a call needs. A bucket that refills tells another moment each time.
+//   - Where a quarter of a minute's worth or more was ever left, it may be a window that slides:
+//     1.5 % stay unused, since the last call of a minute must not meet its first one; 2 % where
+//     no two calls at once were ever allowed, and for an hour after a 429 without such words.
+// It moves by half of the way, to at most 1 and at least 0.1. Without such a word a 429 takes 30 %
+// away, once a second. Time gives 2 % a second back.
 //
 // Slots (calls in flight) are shared by wants, max-min fair; who had none for longest comes first.
 // A worker's slots are its own until its next ask or until its lease ends.
@@ -75,8 +86,9 @@ struct quota_ask {
     int64_t slots_wanted; // calls that it would have in flight, with those it has
     // The provider's newest headers; -1: not told. What makes no sense changes nothing.
     int64_t seen_limit[QUOTA_DIMENSIONS], seen_left[QUOTA_DIMENSIONS];
-    int32_t refusals;           // 429 since the last ask
-    enum key_cause close_cause; // KEY_FINE: nothing to tell
+    int64_t seen_reset_ms[QUOTA_DIMENSIONS]; // from now on; the past counts as now
+    int32_t refusals;                        // 429 since the last ask
+    enum key_cause close_cause;              // KEY_FINE: nothing to tell
     int64_t close_ms;
     enum quota_probe probe;
     bool key_changed; // its secret is another one: a closed key may be probed now

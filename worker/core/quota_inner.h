@@ -14,10 +14,14 @@
 
 struct quota_bucket { // of a minute
     int64_t free_at_us;
-    int64_t seen_limit;       // the provider's last word; 0: none
-    int64_t seen_limit_at_us; // when it was seen last
-    int64_t most_left, most_left_at_us;
-    int64_t factor_ppm, factor_at_us; // as it was then
+    int64_t seen_limit;                 // the provider's last word; 0: none
+    int64_t seen_limit_at_us;           // when it was seen last
+    int64_t left;                       // the provider's last word
+    int64_t most_left, most_left_at_us; // 0 µs: never seen
+    int64_t reset_at_us;                // the moment that the provider named
+    int64_t reset_since_us;             // when it was first named
+    int64_t window_until_us;            // it is the end of a window; in the past: nothing is known
+    int64_t factor_ppm, factor_at_us;   // as it was then
 };
 
 struct quota_hours { // of a day: what was used by the hour; place: hour number modulo QUOTA_HOURS
@@ -77,6 +81,7 @@ struct quota_case {
     struct quota_row *row;
     bool repeated; // this ask was answered before
     int64_t now_us;
+    int64_t nominal[QUOTA_MINUTES];  // without the factor
     int64_t rate[QUOTA_DIMENSIONS];  // effective; 0: none
     bool eased;                      // one of them is below what is configured, for a while
     int64_t base_us[QUOTA_MINUTES];  // where the next grant begins
@@ -99,6 +104,11 @@ int64_t quota_limit(const struct quota_fleet *fleet, const struct quota_ask *ask
 void quota_learn(struct quota_case *c);
 // Time of the rate that so much takes, rounded up; negative amounts give less.
 int64_t quota_cost_us(int64_t amount, int64_t per_minute);
+// The same, and what stays unused of the limit.
+int64_t quota_time_us(const struct quota_case *c, int d, int64_t amount, int64_t per_minute);
+// What an idle bucket may save up, and the moment before which so much is not to be had.
+int64_t quota_saved_us(const struct quota_case *c, int d);
+int64_t quota_window_us(const struct quota_case *c, int d, int64_t least);
 int64_t quota_units(int64_t time_us, int64_t per_minute);
 int64_t quota_hours_used(const struct quota_hours *hours, int64_t now_us);
 void quota_hours_add(struct quota_hours *hours, int64_t amount, int64_t now_us);

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/retry_after.h"
+#include "core/time_text.h"
+
 static const struct {
     const char *name;
     enum quota_dimension dimension;
@@ -19,7 +22,7 @@ void rate_words_init(struct rate_words *words)
 {
     words->any = false;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        words->limit[d] = words->left[d] = -1;
+        words->limit[d] = words->left[d] = words->reset_ms[d] = words->reset_unix_ms[d] = -1;
 }
 
 static int64_t number_of(const char *value)
@@ -54,12 +57,31 @@ static bool subject_of(const char *name, const char *before, const char *after,
     return false;
 }
 
+static int64_t time_of(const char *value)
+{
+    int64_t unix_ms;
+    return time_text_parse(value, &unix_ms) && unix_ms > 0 ? unix_ms : -1;
+}
+
+// A reset without what is left says nothing: it does not count as a word.
+static bool read_reset(struct rate_words *words, const char *name, const char *value)
+{
+    enum quota_dimension dimension;
+    if (subject_of(name, "x-ratelimit-reset-", "", &dimension))
+        return (words->reset_ms[dimension] = go_duration_ms(value)) >= 0;
+    if (subject_of(name, "anthropic-ratelimit-", "-reset", &dimension))
+        return (words->reset_unix_ms[dimension] = time_of(value)) >= 0;
+    return false;
+}
+
 bool rate_words_header(struct rate_words *words, const char *name, const char *value)
 {
     enum quota_dimension dimension;
     int64_t *target = NULL;
     if ((name[0] | 0x20) != 'x' && (name[0] | 0x20) != 'a')
         return false;
+    if (read_reset(words, name, value))
+        return true;
     if (subject_of(name, "x-ratelimit-limit-", "", &dimension) ||
         subject_of(name, "anthropic-ratelimit-", "-limit", &dimension))
         target = &words->limit[dimension];

@@ -78,6 +78,7 @@ static void add_ask(struct pg_array *array, const struct quota_ask *ask)
     pg_array_add_int(array, ask->key_changed);
     pg_array_add_int(array, ask->extra_percent);
     pg_array_add_int(array, ask->extra_ms);
+    add_numbers(array, ask->seen_reset_ms, QUOTA_DIMENSIONS);
 }
 
 static void send_quota(struct store *store, struct store_item **items, size_t count,

@@ -95,7 +95,6 @@ struct model_answer {
     size_t content_bytes_seen;     // of content, refusal and reasoning together; of a plain answer
                                    // that was cut, of its body
     int http_status;               // 0: none came
-    struct rate_words rate;        // of its headers
     bool usage_alarm;              // the usage contradicts itself
     bool model_alarm; // the answer's model does not begin with the name that was asked for
 };
@@ -105,6 +104,8 @@ void reader_free(struct reader *reader);
 // A status line. A second one (after 100 or 103) makes the headers before it void.
 void reader_status(struct reader *reader, int status);
 void reader_header(struct reader *reader, const char *name, const char *value);
+// What its headers said of the rate, so far. Borrowed.
+const struct rate_words *reader_rate(const struct reader *reader);
 enum reader_state reader_push(struct reader *reader, const char *data, size_t len);
 // Grows whenever the model shows that it works: content, reasoning, refusal; in a plain answer, any
 // byte that is not white space. Keep-alive comments don't count. For the idle clock.

@@ -100,6 +100,11 @@ void reader_header(struct reader *reader, const char *name, const char *value)
     }
 }
 
+const struct rate_words *reader_rate(const struct reader *reader)
+{
+    return &reader->headers.rate;
+}
+
 // ---------------------------------------------------------------------------------- the body
 
 // The media type without its parameters: whether it is, or ends in, `what`.
@@ -435,7 +440,6 @@ void reader_end(struct reader *reader, enum reader_end_cause cause, const struct
     take_content(reader, out);
     out->length_limited = out->failure.code == ERR_OUTPUT_LIMIT && reader->finish_reason[0];
     out->usage = reader->usage;
-    out->rate = reader->headers.rate;
     out->usage_alarm = reader->usage_alarm;
     out->model_alarm = is_other_model(reader);
     out->cost_reported_picousd = reader->cost_reported_picousd;
