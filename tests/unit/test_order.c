@@ -298,7 +298,8 @@ static void random_walk(void **state)
                                          .priority = (int)rng_below(&rng, 10),
                                          .deadline_ms = (int64_t)rng_below(&rng, 3) * 1000,
                                          .tokens = (int64_t)rng_below(&rng, 5000),
-                                         .came = came++};
+                                         .came = came};
+            came++;
             push(order, &items[i], &asks[i]);
             waiting++;
         } else if (rng_below(&rng, 2) == 0) {
