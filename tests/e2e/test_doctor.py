@@ -56,6 +56,21 @@ def test_doctor_and_the_configuration(precis):
     assert "context_tokens" in precis.run("doctor", check=False).stderr
 
 
+def test_doctor_and_what_has_no_effect(precis):
+    precis.configure(packing={"size": 1, "tokens": 9000}, tenants={"legal": {"tier": "vip", "budget": {"at_wall": "fail"}}},
+                     rules={"dear": {"when": {"tenant_tier": "vpi"}, "reasoning_mode": "reasoning"}})
+    found = finding(doctor(precis, 0), "config", "warn")
+    for words in ("`packing.tokens` has no effect", "`budget.at_wall` has no effect", "Did you mean `vip`?"):
+        assert words in found, found
+    checked = precis.run("config", "check")
+    assert "warning: " in checked.stderr and "`packing.tokens` has no effect" in checked.stderr
+    assert len(precis.json("config", "check")["warnings"]) == 3
+    # What cannot be is a mistake.
+    precis.configure(rules={"dear": {"when": {"load": {"over": 80, "under": 20}}, "route": "grok-4.4"}})
+    refused = precis.run("config", "check", check=False)
+    assert refused.returncode == 2 and "never holds" in refused.stderr and "Did you mean `grok-4.3`?" in refused.stderr
+
+
 def test_doctor_and_kafka(precis):
     topic = precis.topics["results"]
     precis.kafka.delete_topic(topic)

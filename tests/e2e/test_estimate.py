@@ -62,6 +62,34 @@ def test_the_run_costs_and_takes_what_was_estimated(precis, data_dir, tmp_path):
     assert again["documents"] == 0 and again["ended_before"] == len(files)
 
 
+@pytest.mark.modelsim("--latency", "100-700ms", "--tokens-per-second", "200", "--rpm", "100", "--burst-seconds", "20")
+@pytest.mark.parametrize("documents", ["contracts", "letters"])
+@pytest.mark.timeout(240)
+def test_the_packed_run_costs_and_takes_what_was_estimated(precis, data_dir, tmp_path, documents):
+    """Requests are scarce, so that short documents share them: fewer calls, a lower price and a shorter time are foreseen."""
+    folder = tmp_path / "papers"
+    if documents == "contracts":
+        contracts(data_dir, folder)
+    else:
+        folder.mkdir()
+        for n in range(240):
+            (folder / f"{n:03}.txt").write_text(f"Letter {n}. " + TEXT.replace("12", str(n)) * (2 + n % 5))
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 100}}})
+    precis.start_worker()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    precis.run("submit", *files[::len(files) // 10], "--batch", "first", "--wait", "--max-failed", "100%", timeout=120)
+    guess = chosen(precis.json("estimate", folder, "--batch", "all"))
+    precis.run("submit", folder, "--batch", "all", "--wait", "--max-failed", "100%", timeout=200)
+    run = spent(precis, "all")
+    said = (f"{documents}: calls {guess['calls']} -> {run['calls']:.0f}, cost {guess['cost_usd']} -> {run['cost']:.6f},"
+            f" input {guess['input_tokens']} -> {run['input']:.0f}, output {guess['output_tokens']} -> {run['output']:.0f},"
+            f" seconds {guess['seconds']} -> {run['seconds']:.1f}")
+    print(said)
+    assert guess["calls"] < guess["jobs"] and run["calls"] < guess["jobs"], said
+    assert abs(float(guess["cost_usd"]) / run["cost"] - 1) < 0.10, said
+    assert abs(guess["seconds"] / run["seconds"] - 1) < 0.15, said
+
+
 def test_what_stands_in_a_folder(precis, data_dir, tmp_path):
     folder = tmp_path / "papers"
     folder.mkdir()

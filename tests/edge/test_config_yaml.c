@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "core/config_value.h"
+#include "core/config_remarks.h"
 #include "core/config_show.h"
+#include "core/config_value.h"
 #include "io/config_yaml.h"
 
 // A file that is right but for what a test adds in front of it or in its middle.
@@ -370,12 +371,22 @@ static const struct mistake MISTAKES[] = {
     {"bad property", WHOLE "kafka: {properties: {fetch.wait.max.ms: soon}}\n",
      "t.yaml:11:41: `kafka.properties.fetch.wait.max.ms` has a value that librdkafka does not "
      "take.\n"},
-    {"topics list", WHOLE "kafka: {topics: {jobs: [{name: a, weight: 0}]}}\n",
-     "t.yaml:11:18: `kafka.topics.jobs` takes a name or a list of {name, weight}; weights are "
-     "numbers from 1 to 9999.\n"},
-    {"a topic's member", WHOLE "kafka: {topics: {jobs: [{name: a, share: 2}]}}\n",
-     "t.yaml:11:18: `kafka.topics.jobs` takes a name or a list of {name, weight}; weights are "
-     "numbers from 1 to 9999.\n"},
+    {"a topic's weight", WHOLE "kafka: {topics: {jobs: [{name: a, weight: 0}]}}\n",
+     "t.yaml:11:43: `kafka.topics.jobs` takes weights that are whole numbers from 1 to 9999.\n"},
+    {"a topic's weight in words",
+     WHOLE "kafka:\n  topics:\n    jobs:\n      - a\n      - name: b\n"
+           "        weight: much\n",
+     "t.yaml:16:17: `kafka.topics.jobs` takes weights that are whole numbers from 1 to 9999.\n"},
+    {"a topic's member", WHOLE "kafka: {topics: {jobs: [a, {name: b, wieght: 2}]}}\n",
+     "t.yaml:11:38: unknown key `wieght` in `kafka.topics.jobs`. Did you mean `weight`?\n"},
+    {"a topic's member, far", WHOLE "kafka: {topics: {jobs: [{name: a, share: 2}]}}\n",
+     "t.yaml:11:35: unknown key `share` in `kafka.topics.jobs`. Known: `name`, `weight`.\n"},
+    {"a topic without a name", WHOLE "kafka: {topics: {jobs: [{weight: 2}]}}\n",
+     "t.yaml:11:18: `kafka.topics.jobs` takes a name or a list of {name, weight}, each with the "
+     "name of a topic.\n"},
+    {"no topics", WHOLE "kafka: {topics: {jobs: []}}\n",
+     "t.yaml:11:18: `kafka.topics.jobs` takes a name or a list of {name, weight}, and the list is "
+     "empty.\n"},
     {"one topic twice in a list", WHOLE "kafka: {topics: {jobs: [a, {name: a}]}}\n",
      "t.yaml:11:18: `kafka.topics` names one topic twice. Give each its own: a worker would read "
      "its own dead letters as jobs.\n"},
@@ -565,6 +576,65 @@ static const struct mistake MISTAKES[] = {
     {"no such program", WHOLE "kafka: {group: \"${exec:/nowhere/x}\"}\n",
      "t.yaml:11:16: `kafka.group` has no value: `/nowhere/x` of ${exec:…} cannot be started: No "
      "such file or directory.\n"},
+    // limits, budgets, packing, weights, rules
+    {"burst", DATABASE MODEL "providers: {xai: {base_url: https://a.b, burst: {percents: 20}}}\n",
+     "t.yaml:6:50: unknown key `percents` in `providers.xai.burst`. Did you mean `percent`?\n"},
+    {"burst over all",
+     DATABASE MODEL "providers: {xai: {base_url: https://a.b, burst: {percent: 101}}}\n",
+     "t.yaml:6:59: `providers.xai.burst.percent` takes a whole number from 0 to 100 (percent).\n"},
+    {"counts_asked", DATABASE PROVIDER MODEL "    limits: {count_asked: true}\n",
+     "t.yaml:10:14: unknown key `count_asked` in `models.grok-4.3.limits`. Did you mean "
+     "`counts_asked`?\n"},
+    {"counts_asked in words", DATABASE PROVIDER MODEL "    limits: {counts_asked: maybe}\n",
+     "t.yaml:10:28: `models.grok-4.3.limits.counts_asked` takes `true` or `false`.\n"},
+    {"at_wall", WHOLE "budget: {day: 5, at_wall: stop}\n",
+     "t.yaml:11:27: `budget.at_wall` takes one of `wait`, `cheaper`, `fail`.\n"},
+    {"at_wall misspelt", WHOLE "tenants: {legal: {budget: {at_wal: wait}}}\n",
+     "t.yaml:11:28: unknown key `at_wal` in `tenants.legal.budget`. Did you mean `at_wall`?\n"},
+    {"negative budget", WHOLE "tenants: {legal: {budget: {month: -5}}}\n",
+     "t.yaml:11:35: `tenants.legal.budget.month` takes a decimal number from 0 to 9000000 "
+     "(USD).\n"},
+    {"negative budget of a key",
+     KEYS "[{name: a, key: \"${env:TEST_KEY}\", budget: {day: -0.5}}]\n",
+     "t.yaml:9:60: `providers.xai.keys[0].budget.day` takes a decimal number from 0 to 9000000 "
+     "(USD).\n"},
+    {"packing of none", WHOLE "packing: {size: 0}\n",
+     "t.yaml:11:17: `packing.size` takes a whole number from 1 to 20 (documents).\n"},
+    {"packing misspelt", WHOLE "packing: {doubt_us: 1}\n",
+     "t.yaml:11:11: unknown key `doubt_us` in `packing`. Did you mean `doubt_usd`?\n"},
+    {"packing's tokens", WHOLE "packing: {tokens: 10}\n",
+     "t.yaml:11:19: `packing.tokens` takes a whole number from 1000 to 1000000 (tokens).\n"},
+    {"a tenant's weight", WHOLE "tenants: {legal: {weight: 0}}\n",
+     "t.yaml:11:27: `tenants.legal.weight` takes a whole number from 1 to 1000.\n"},
+    {"a tenant's weight misspelt", WHOLE "tenants: {legal: {wheight: 2}}\n",
+     "t.yaml:11:19: unknown key `wheight` in `tenants.legal`. Did you mean `weight`?\n"},
+    {"park", WHOLE "worker: {park: {rows: -1}}\n",
+     "t.yaml:11:23: `worker.park.rows` takes a whole number from 0 to 1000000000 (rows).\n"},
+    {"route_patience", WHOLE "worker: {route_patience: 5}\n",
+     "t.yaml:11:26: `worker.route_patience` takes a duration such as 500ms, 10s, 1h or 30d, from "
+     "0s "
+     "to 1d.\n"},
+    {"a rule's member", WHOLE "rules: {a: {reasoning_mod: reasoning}}\n",
+     "t.yaml: rule `a` chooses nothing. Give it `reasoning_mode` or `route`.\n"
+     "t.yaml:11:13: unknown key `reasoning_mod` in `rules.a`. Did you mean `reasoning_mode`?\n"},
+    {"a rule's condition", WHOLE "rules: {a: {when: {tenant_teir: vip}, route: grok-4.3}}\n",
+     "t.yaml:11:20: unknown key `tenant_teir` in `rules.a.when`. Did you mean `tenant_tier`?\n"},
+    {"a rule's mode", WHOLE "rules: {a: {reasoning_mode: deep}}\n",
+     "t.yaml:11:29: `rules.a.reasoning_mode` takes one of `auto`, `reasoning`, `non-reasoning`.\n"},
+    {"a rule's route", WHOLE "rules: {a: {route: grok-4.2}}\n",
+     "t.yaml:11:20: rule `a` names `grok-4.2`, which is no route or model that is configured. Did "
+     "you mean `grok-4.3`?\n"},
+    {"a rule that chooses nothing", WHOLE "rules: {a: {when: {load: {over: 80}}}}\n",
+     "t.yaml:11:33: rule `a` chooses nothing. Give it `reasoning_mode` or `route`.\n"},
+    {"a rule that never holds",
+     WHOLE "rules: {a: {when: {document_tokens: {over: 500, under: 501}}, route: grok-4.3}}\n",
+     "t.yaml:11:56: rule `a` never holds: nothing of `when.document_tokens` lies between `over` "
+     "and "
+     "`under`. `over` is the smaller of both.\n"},
+    {"a load that never is",
+     WHOLE "rules: {a: {when: {load: {over: 80, under: 20}}, route: grok-4.3}}\n",
+     "t.yaml:11:44: rule `a` never holds: nothing of `when.load` lies between `over` and `under`. "
+     "`over` is the smaller of both.\n"},
     // several at once, in order
     {"several", "kafka: {start: x, brokrs: y}\n" DATABASE "log: {level: loud}\n" PROVIDER MODEL,
      "t.yaml:1:16: `kafka.start` takes one of `earliest`, `latest`.\n"
@@ -596,6 +666,113 @@ static void test_mistakes(void **state)
         free(said);
         config_free(config);
         config_errors_deinit(&errors);
+    }
+    assert_int_equal(failed, 0);
+}
+
+// ------------------------------------------------------------------------------------- remarks
+
+#define LIMITED "    limits: {rpm: 60, tpm: 1000}\n"
+#define TWO                                                                                        \
+    WHOLE "  b: {provider: xai, context: 10000, price: none}\nroutes: {default: [grok-4.3, b]}\n"
+
+// Right, and in vain: nothing where `said` is empty.
+static const struct {
+    const char *name, *text, *said;
+} REMARKS[] = {
+    {"nothing", WHOLE, ""},
+    {"all of it has an effect",
+     WHOLE LIMITED "packing: {size: 5, tokens: 9000, doubt_usd: 0.01}\n"
+                   "budget: {day: 1, month: 20, life: 300, at_wall: fail}\n"
+                   "worker: {park: {rows: 0, bytes: 0B}}\n"
+                   "tenants: {legal: {tier: vip}}\n"
+                   "rules: {a: {when: {tenant_tier: vip}, reasoning_mode: reasoning}, b: {route: "
+                   "grok-4.3}, c: {reasoning_mode: auto}}\n",
+     ""},
+    {"burst without limits",
+     DATABASE MODEL PRICE "providers: {xai: {base_url: https://a.b, burst: {percent: 20}}}\n",
+     "t.yaml:7:59: `burst` of provider `xai` goes over limits a minute, and there are none. Give "
+     "its models or keys `limits` by the minute (rpm, tpm, itpm, otpm); `precis quota set` may "
+     "too.\n"},
+    {"burst with a limit",
+     DATABASE MODEL PRICE LIMITED
+     "providers: {xai: {base_url: https://a.b, burst: {percent: 20}}}\n",
+     ""},
+    {"burst with a key's limit",
+     DATABASE MODEL PRICE
+     "providers: {xai: {base_url: https://a.b, burst: {seconds: 2}, keys: [{name: a, key: "
+     "\"${env:TEST_KEY}\", limits: {rpm: 5}}]}}\n",
+     ""},
+    {"burst of nothing",
+     DATABASE MODEL PRICE LIMITED
+     "providers: {xai: {base_url: https://a.b, burst: {percent: 0, seconds: 3}}}\n",
+     "t.yaml:8:71: `burst.seconds` of provider `xai` has no effect: `burst.percent` is 0. Leave it "
+     "out, or set `burst.percent`.\n"},
+    {"counts_asked of requests", WHOLE "    limits: {rpm: 5, counts_asked: true}\n",
+     "t.yaml:11:36: `limits.counts_asked` of model `grok-4.3` is about limits of tokens, and there "
+     "is none. Set `limits.tpm`, `otpm` or `tpd`, or leave it out.\n"},
+    {"more a minute than a day", WHOLE "    limits: {rpm: 500, rpd: 20}\n",
+     "t.yaml:11:19: model `grok-4.3` has more requests a minute than a day (`limits.rpd`). Were "
+     "the "
+     "two exchanged?\n"},
+    {"packing of one", WHOLE LIMITED "packing: {size: 1, tokens: 9000}\n",
+     "t.yaml:12:28: `packing.tokens` has no effect: `packing.size` is 1, which packs none. Leave "
+     "it "
+     "out, or set `packing.size` to 2 or more.\n"},
+    {"packing is off", WHOLE LIMITED "packing: {size: 1}\n", ""},
+    {"packing without a limit", WHOLE "packing: {size: 8}\n",
+     "t.yaml:11:17: `packing.size` has no effect: documents share requests where requests are "
+     "limited, and no model or key has such a limit. Set `limits.rpm` or `rpd` of the models that "
+     "have such a limit.\n"},
+    {"packing for nothing", WHOLE LIMITED "packing: {doubt_usd: 0}\n",
+     "t.yaml:12:22: `packing.doubt_usd` of 0 packs nothing that costs anything. Allow some cents, "
+     "or set `packing.size` to 1.\n"},
+    {"a wall without a budget", WHOLE "tenants: {legal: {budget: {at_wall: fail}}}\n",
+     "t.yaml:11:37: `budget.at_wall` has no effect: the budget has no amount. Give it `day`, "
+     "`month` or `life`.\n"},
+    {"nothing is cheaper", WHOLE "budget: {life: 5, at_wall: cheaper}\n",
+     "t.yaml:11:28: `budget.at_wall: cheaper` can only wait: no route has another model. Give a "
+     "route a second, cheaper model.\n"},
+    {"something is cheaper", TWO "budget: {life: 5, at_wall: cheaper}\n", ""},
+    {"a day over a month", WHOLE "budget: {day: 50, month: 20}\n",
+     "t.yaml:11:15: `budget.day` is more than the budget of a longer time. Were the two "
+     "exchanged?\n"},
+    {"a month over all", WHOLE "tenants: {legal: {budget: {month: 50, life: 20.5}}}\n",
+     "t.yaml:11:35: `budget.month` is more than `budget.life`. Were the two exchanged?\n"},
+    {"no such tier",
+     WHOLE
+     "tenants: {legal: {tier: vip}}\nrules: {a: {when: {tenant_tier: vpi}, route: grok-4.3}}\n",
+     "t.yaml:12:33: rule `a` never holds: no tenant has the tier `vpi`. Did you mean `vip`?\n"},
+    {"a rule that is never asked",
+     WHOLE "rules: {a: {reasoning_mode: auto}, b: {when: {load: {over: 80}}, reasoning_mode: "
+           "non-reasoning}}\n",
+     "t.yaml:11:82: rule `b` is never asked: `a` before it always holds. The first rule that holds "
+     "decides: put it before that one.\n"},
+    {"half a park", WHOLE "worker: {park: {bytes: 0B}}\n",
+     "t.yaml:11:24: `worker.park` parks nothing: one of its bounds is 0. Set both to 0 to say so, "
+     "or neither.\n"},
+    {"patience with nothing else", WHOLE "worker: {route_patience: 9s}\n",
+     "t.yaml:11:26: `worker.route_patience` has no effect: no route has another model. Give a "
+     "route a second model.\n"},
+    {"patience with another", TWO "worker: {route_patience: 9s}\n", ""},
+};
+
+static void test_remarks(void **state)
+{
+    (void)state;
+    int failed = 0;
+    for (size_t i = 0; i < sizeof(REMARKS) / sizeof(REMARKS[0]); i++) {
+        struct config *config = load_fine(REMARKS[i].text);
+        struct config_errors remarks = {0};
+        config_remarks(config, &remarks);
+        char *said = all_errors(&remarks);
+        if (strcmp(said, REMARKS[i].said) != 0) {
+            print_error("%s\n  expected: %s  said:     %s", REMARKS[i].name, REMARKS[i].said, said);
+            failed++;
+        }
+        free(said);
+        config_errors_deinit(&remarks);
+        config_free(config);
     }
     assert_int_equal(failed, 0);
 }
@@ -769,6 +946,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything),   cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_retry_preset), cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_remarks),
 
         cmocka_unit_test(test_env_file),     cmocka_unit_test(test_find),
         cmocka_unit_test(test_aliases),      cmocka_unit_test(test_secrets),

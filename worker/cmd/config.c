@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "cmd/command.h"
+#include "core/config_remarks.h"
 #include "core/config_schema.h"
 #include "core/config_show.h"
 #include "io/secret_files.h"
@@ -25,6 +26,19 @@ static void tell_exposed(void *context, const char *path, const char *how)
     json_array_append_new(warnings, json_sprintf("%s %s: chmod 600", path, how));
 }
 
+static void add_remarks(const struct config *config, json_t *warnings)
+{
+    struct config_errors remarks = {0};
+    config_remarks(config, &remarks);
+    for (size_t i = 0; i < remarks.len; i++) {
+        struct buf text OWN_BUF;
+        buf_init(&text, 0);
+        config_error_text(&remarks.items[i], &text);
+        json_array_append_new(warnings, json_string(buf_str(&text)));
+    }
+    config_errors_deinit(&remarks);
+}
+
 static int check(struct invocation *invocation)
 {
     const struct config *config = invocation_config(invocation);
@@ -32,6 +46,7 @@ static int check(struct invocation *invocation)
         return EXIT_USAGE; // the mistakes have been printed
     const char *path = invocation_config_path(invocation);
     json_t *warnings = json_array();
+    add_remarks(config, warnings);
     secret_files_check(config, invocation_value(invocation, "env-file"), tell_exposed, warnings);
     if (invocation_json(invocation)) {
         json_t *answer =
@@ -99,7 +114,7 @@ const struct command command_config = {
     .summary = "Check the configuration, show it, or print what may stand in it",
     .details =
         "check   reads the file and everything that it refers to; every mistake is printed with\n"
-        "        its line and column (the default)\n"
+        "        its line and column, and so is what has no effect (the default)\n"
         "show    every value and where it came from; secrets are only `set` or `unset`\n"
         "schema  the JSON Schema of the file",
     .options = options,

@@ -13,6 +13,7 @@
 #include "base/own.h"
 #include "cmd/command.h"
 #include "cmd/screen.h"
+#include "core/config_remarks.h"
 #include "io/kafka_check.h"
 #include "io/secret_files.h"
 
@@ -213,6 +214,19 @@ static void check_config(struct doctor *doctor, struct invocation *invocation,
                    "%s cannot be used", path ? path : "no configuration file: it");
 }
 
+// What is right and has no effect.
+static void check_remarks(struct doctor *doctor, const struct config *config)
+{
+    struct config_errors remarks = {0};
+    config_remarks(config, &remarks);
+    for (size_t i = 0; i < remarks.len; i++) {
+        const struct config_error *remark = &remarks.items[i];
+        doctor_add(doctor, DOCTOR_WARN, "config", remark->hint, "%s:%d:%d: %s",
+                   remark->file ? remark->file : "", remark->line, remark->column, remark->message);
+    }
+    config_errors_deinit(&remarks);
+}
+
 static void check_kafka(struct doctor *doctor, const struct config *config, int64_t live_workers)
 {
     struct kafka_check kafka;
@@ -250,6 +264,7 @@ static void check_all(struct doctor *doctor, struct invocation *invocation,
                       const struct config *config)
 {
     secret_files_check(config, invocation_value(invocation, "env-file"), tell_exposed, doctor);
+    check_remarks(doctor, config);
     check_models(doctor, config);
     doctor_documents(doctor, config);
     doctor_limits(doctor, config);

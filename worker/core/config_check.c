@@ -652,20 +652,6 @@ static void read_packing(struct config *config)
         (void)money_parse_usd(doubt_usd, &config->packing.doubt_picousd);
 }
 
-// A rule that chooses nothing, or a route that is not there, is a slip.
-static void check_rule(const struct check *check, const struct config_rule *rule)
-{
-    if (rule->route && config_find_model(check->config, rule->route, 0) == NULL)
-        config_errors_add(check->errors, place_of(check, rule, CONFIG_RULE, "route"),
-                          "Name an entry of `routes` or `models`.",
-                          "rule `%s` names `%s`, which is no route or model that is configured",
-                          rule->name, rule->route);
-    if (!rule->route && !rule->reasoning_mode)
-        config_errors_add(check->errors, place_of(check, rule, CONFIG_RULE, "route"),
-                          "Give it `reasoning_mode` or `route`.", "rule `%s` chooses nothing",
-                          rule->name);
-}
-
 void config_finish(struct config *config, struct config_errors *errors)
 {
     struct check check = {config, errors};
@@ -687,6 +673,5 @@ void config_finish(struct config *config, struct config_errors *errors)
         check_agent(&check, &config->agents[i]);
     for (size_t i = 0; i < config->tool_count; i++)
         check_tool(&check, &config->tools[i]);
-    for (size_t i = 0; i < config->rule_count; i++)
-        check_rule(&check, &config->rules[i]);
+    config_check_rules(config, errors);
 }

@@ -35,4 +35,7 @@ void config_split_topics(struct config_kafka *kafka);
 // Whether a topic of jobs is listed twice, or is that of dead letters or results.
 bool config_topics_clash(const struct config_kafka *kafka);
 
+// What is wrong with a rule by itself, and routes that are not there.
+void config_check_rules(const struct config *config, struct config_errors *errors);
+
 #endif

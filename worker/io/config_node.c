@@ -143,46 +143,94 @@ static void set_scalar(const struct setting *setting, const char *text)
     expansion_deinit(&value);
 }
 
-// [name, {name, weight}, …] as one text, "name=weight,…", which core/config_check.c takes apart.
-static bool add_topic(const struct setting *setting, struct fy_node *item, struct buf *out)
+// ------------------------------------------------------------------------------------- topics
+
+struct topic {
+    char *name, *weight; // owned
+};
+
+static void topic_deinit(struct topic *topic)
 {
-    struct yaml_doc *doc = setting->reader->doc;
-    char *name OWN_FREE = NULL, *weight OWN_FREE = NULL;
-    if (fy_node_get_type(item) == FYNT_MAPPING) {
-        int known = 0;
-        struct fy_node *node = fy_node_mapping_lookup_by_string(item, "name", FY_NT);
-        known += node != NULL;
-        name = node ? yaml_scalar(yaml_follow(doc, node)) : NULL;
-        node = fy_node_mapping_lookup_by_string(item, "weight", FY_NT);
-        known += node != NULL;
-        weight = node ? yaml_scalar(yaml_follow(doc, node)) : NULL;
-        if (fy_node_mapping_item_count(item) != known)
-            return false;
-    } else {
-        name = yaml_scalar(item);
-    }
-    size_t digits = weight ? strspn(weight, "0123456789") : 1;
-    if (!name || !name[0] || strpbrk(name, "=,") ||
-        (weight && (digits != strlen(weight) || digits < 1 || digits > 4 || weight[0] == '0')))
-        return false;
-    buf_printf(out, "%s%s=%s", out->len > 0 ? "," : "", name, weight ? weight : "1");
-    return true;
+    free(topic->name);
+    free(topic->weight);
 }
 
+// A member of {name, weight}. False: it was said what is wrong with it.
+static bool read_topic_member(const struct setting *setting, struct fy_node_pair *pair,
+                              struct topic *topic)
+{
+    static const char *const known[] = {"name", "weight"};
+    struct yaml_doc *doc = setting->reader->doc;
+    struct fy_node *key = yaml_follow(doc, fy_node_pair_key(pair));
+    struct fy_node *value = yaml_follow(doc, fy_node_pair_value(pair));
+    char *name OWN_FREE = yaml_scalar(key);
+    struct setting one = *setting;
+    one.place = yaml_place(key, setting->place);
+    if (!name || (strcmp(name, known[0]) != 0 && strcmp(name, known[1]) != 0)) {
+        const char *near = name ? text_nearest(name, known, 2) : NULL;
+        struct buf hint OWN_BUF;
+        buf_init(&hint, 0);
+        if (near)
+            buf_printf(&hint, "Did you mean `%s`?", near);
+        else
+            buf_add_str(&hint, "Known: `name`, `weight`.");
+        config_errors_add(setting->reader->errors, one.place, buf_str(&hint),
+                          "unknown key `%s` in `%s`", name ? name : "", setting->label);
+        return false;
+    }
+    one.place = yaml_place(value, one.place);
+    char **member = strcmp(name, known[0]) == 0 ? &topic->name : &topic->weight;
+    *member = value ? yaml_scalar(value) : NULL;
+    if (!*member)
+        say(&one, NULL, "takes one value for `name` and one for `weight`");
+    size_t digits = topic->weight ? strspn(topic->weight, "0123456789") : 1;
+    bool good = !topic->weight || (digits == strlen(topic->weight) && digits >= 1 && digits <= 4 &&
+                                   topic->weight[0] != '0');
+    if (!good)
+        say(&one, NULL, "takes weights that are whole numbers from 1 to 9999");
+    return *member && good;
+}
+
+static bool read_topic(const struct setting *setting, struct fy_node *item, struct topic *topic)
+{
+    if (fy_node_get_type(item) != FYNT_MAPPING) {
+        topic->name = yaml_scalar(item);
+    } else {
+        void *state = NULL;
+        struct fy_node_pair *pair;
+        while ((pair = fy_node_mapping_iterate(item, &state)) != NULL)
+            if (!read_topic_member(setting, pair, topic))
+                return false;
+    }
+    if (topic->name && topic->name[0] && !strpbrk(topic->name, "=,"))
+        return true;
+    say(setting, NULL, "takes a name or a list of {name, weight}, each with the name of a topic");
+    return false;
+}
+
+// [name, {name, weight}, …] as one text, "name=weight,…", which core/config_topics.c takes apart.
 static void read_topics(const struct setting *setting, struct fy_node *node)
 {
     struct buf text OWN_BUF;
     buf_init(&text, 0);
     void *state = NULL;
     struct fy_node *item;
-    bool fine = fy_node_sequence_item_count(node) > 0;
-    while (fine && (item = fy_node_sequence_iterate(node, &state)) != NULL)
-        fine = add_topic(setting, yaml_follow(setting->reader->doc, item), &text);
-    if (fine)
+    bool fine = true;
+    while ((item = fy_node_sequence_iterate(node, &state)) != NULL) {
+        struct topic topic = {0};
+        struct setting one = *setting;
+        one.place = yaml_place(item, setting->place);
+        bool read = read_topic(&one, yaml_follow(setting->reader->doc, item), &topic);
+        if (read)
+            buf_printf(&text, "%s%s=%s", text.len > 0 ? "," : "", topic.name,
+                       topic.weight ? topic.weight : "1");
+        fine = fine && read;
+        topic_deinit(&topic);
+    }
+    if (fine && text.len == 0)
+        say(setting, NULL, "takes a name or a list of {name, weight}, and the list is empty");
+    else if (fine)
         set_scalar(setting, buf_str(&text));
-    else
-        say(setting, NULL,
-            "takes a name or a list of {name, weight}; weights are numbers from 1 to 9999");
 }
 
 static void read_scalar(const struct setting *setting, struct fy_node *node)
