@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from rig.common import wait_until
+
 TEXT = "The supplier delivers 12 machines by 1 March 2027. The fee is 40,000 dollars, due on delivery. "
 
 
@@ -140,3 +142,51 @@ def test_what_would_be_needed_to_end_in_time(precis, tmp_path):
     assert chosen(precis.json("estimate", lines, *options, "--finish-by", "2h"))["finish_by"]["met"]
     for wrong in ("2020-01-01T00:00:00Z", "soon", "10"):
         assert precis.run("estimate", lines, *options, "--finish-by", wrong, check=False).returncode == 2
+
+
+def lines_of(path, count, name="n"):
+    path.write_text("\n".join(json.dumps({"id": f"{name}-{n}", "kind": "summarize", "document": {"text": f"{name} {n}. {TEXT}"}})
+                              for n in range(count)))
+    return path
+
+
+@pytest.mark.modelsim("--rpm", "240")
+@pytest.mark.timeout(120)
+def test_what_the_fleet_knows_is_heeded(precis, tmp_path):
+    """Limits that were set or that the provider tells, jobs in front, and what is assumed is said."""
+    lines = lines_of(tmp_path / "ours.jsonl", 60)
+    options = ("--batch", "ours", "--model", "grok-4.3")
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 600, "tpm": 9000000}}}, packing={"size": 1})
+    before = chosen(precis.json("estimate", lines, *options))
+    assert before["limits"]["rpm"] == {"value": 600, "from": "configuration"} and before["jobs_before"] == 0
+    assert before["limits"]["in_flight"]["from"] == "workers"
+    # The provider's word: 240 a minute, seen in its answers.
+    worker = precis.start_worker()
+    precis.run("submit", lines_of(tmp_path / "first.jsonl", 6, "first"), "--batch", "first", "--wait", timeout=60)
+    wait_until("the provider's limit", lambda: chosen(precis.json("estimate", lines, *options))["limits"]["rpm"]
+               == {"value": 240, "from": "provider"})
+    # What is set holds before the configuration, and the smaller of it and the provider's.
+    precis.run("quota", "set", "--model", "grok-4.3", "--rpm", "60", "--in-flight", "7")
+    slow = precis.json("estimate", lines, *options, "--finish-by", "30s")
+    model = chosen(slow)
+    assert model["limits"]["rpm"] == {"value": 60, "from": "set"} and model["limits"]["in_flight"] == {"value": 7, "from": "set"}
+    assert 58 <= model["seconds"] <= 64 and slow["jobs_before"] == 0
+    assert model["finish_by"]["have"] == 60 and 110 <= model["finish_by"]["need"] <= 140
+    offline = chosen(precis.json("estimate", lines, *options, "--offline"))
+    assert offline["limits"]["rpm"] == {"value": 600, "from": "configuration"}
+    # Others' jobs go first; what waits for a time does not, and ours of before are not in front of themselves.
+    worker.terminate()
+    precis.run("submit", lines_of(tmp_path / "front.jsonl", 120, "front"), "--batch", "front", "--model", "grok-4.3")
+    precis.run("submit", lines, *options, "--open")
+    behind = precis.json("estimate", lines, *options)
+    assert behind["jobs_before"] == chosen(behind)["jobs_before"] == 120
+    assert 178 <= chosen(behind)["seconds"] <= 186, behind
+    text = precis.run("estimate", lines, *options).stdout
+    assert "60 requests a minute (set by `precis quota set`)" in text and "120 jobs that are there already go first; 1 worker." in text
+    precis.run("submit", lines_of(tmp_path / "later.jsonl", 30, "later"), "--batch", "later", "--not-before", "1h")
+    precis.run("pause", "--batch", "front")
+    precis.start_worker()
+    wait_until("them to be parked", lambda: precis.json("estimate", lines, *options)["jobs_resting"] == 150, timeout=40)
+    rested = precis.json("estimate", lines, *options)
+    assert rested["jobs_before"] == 0 and 0 < chosen(rested)["seconds"] <= 64
+    assert "150 jobs wait for a time, a batch, a budget or a person" in precis.run("estimate", lines, *options).stdout

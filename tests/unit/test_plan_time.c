@@ -57,6 +57,47 @@ static void each_limit_alone(void **state)
     free(calls);
 }
 
+// Others' 300 calls go first: each limit alone takes their time as well.
+static void behind_others(void **state)
+{
+    (void)state;
+    static const struct {
+        plan_time_limits limits;
+        enum plan_time_limit bound;
+        int64_t ms;
+    } rows[] = {
+        {{0}, PLAN_TIME_NONE, 2000},
+        {{[PLAN_TIME_REQUESTS] = 60}, PLAN_TIME_REQUESTS, 900000},
+        {{[PLAN_TIME_TOKENS] = 60000}, PLAN_TIME_TOKENS, 900000},
+        {{[PLAN_TIME_INPUT] = 54000}, PLAN_TIME_INPUT, 900000},
+        {{[PLAN_TIME_OUTPUT] = 6000}, PLAN_TIME_OUTPUT, 900000},
+        {{[PLAN_TIME_REQUESTS_DAY] = 600}, PLAN_TIME_REQUESTS_DAY, 90000000},
+        {{[PLAN_TIME_REQUESTS_DAY] = 200}, PLAN_TIME_REQUESTS_DAY, 360000000},
+        {{[PLAN_TIME_TOKENS_DAY] = 1000000}, PLAN_TIME_NONE, 2000},
+        {{[PLAN_TIME_SLOTS] = 10}, PLAN_TIME_SLOTS, 180000},
+        {{[PLAN_TIME_SLOTS] = 1200}, PLAN_TIME_NONE, 2500},
+        {{[PLAN_TIME_REQUESTS] = 600, [PLAN_TIME_SLOTS] = 100}, PLAN_TIME_REQUESTS, 90000},
+    };
+    struct plan_time_call *calls = make_calls(CALLS);
+    struct plan_time_work work = {.calls = calls,
+                                  .count = CALLS,
+                                  .ahead = {.requests = 300,
+                                            .input_tokens = 270000,
+                                            .output_tokens = 30000,
+                                            .duration_ms = 600000}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct plan_time time = plan_time_of(&work, rows[i].limits);
+        assert_int_equal(time.requests, CALLS); // theirs are not ours
+        assert_int_equal(time.bound, rows[i].bound);
+        assert_in_range(time.total_ms, rows[i].ms - 1000, rows[i].ms + 2000);
+    }
+    // More than any limit can count: late, and no overflow.
+    work.ahead = (struct plan_time_ahead){INT64_MAX / 4, INT64_MAX / 4, INT64_MAX / 4, INT64_MAX};
+    plan_time_limits slow = {[PLAN_TIME_REQUESTS] = 1, [PLAN_TIME_SLOTS] = 1};
+    assert_true(plan_time_of(&work, slow).total_ms > INT64_C(1000000000000));
+    free(calls);
+}
+
 static void of_nothing(void **state)
 {
     (void)state;
@@ -186,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_limit_alone),
+        cmocka_unit_test(behind_others),
         cmocka_unit_test(of_nothing),
         cmocka_unit_test(large_calls_leave_debt),
         cmocka_unit_test(calls_of_a_job_follow_each_other),

@@ -79,6 +79,7 @@ static void list_models(struct estimating *estimating)
             estimating->models[estimating->model_count++].model = &config->models[i];
     if (!estimating->submit.order.offline)
         estimate_learn_models(estimating);
+    estimate_limits(estimating);
 }
 
 // ------------------------------------------------------------------------------- the command
@@ -99,6 +100,8 @@ static int estimate(struct estimating *estimating)
     submit_name_batch(submit);
     submit_paths(submit);
     estimate_reader_finish(estimating->reader);
+    if (!estimating->submit.order.offline)
+        estimate_queue(estimating);
     screen_progress_end();
     if (interrupt_came())
         return EXIT_INTERRUPTED;
@@ -163,9 +166,12 @@ const struct command command_estimate = {
         "Takes what `submit` takes, and reads it the same way: the texts, the plan of calls and "
         "the\n"
         "prompts are those that a worker would make. Nothing is sent, stored or paid.\n"
-        "TIME is at the limits of the configuration, with nothing else on the keys, and HELD UP "
-        "BY\n"
-        "what most calls wait for. COST is likely; RESERVED is what all calls can cost at most, "
+        "TIME is at the limits that the fleet keeps to (configured, set by `quota set`, or told "
+        "by\n"
+        "the provider), behind the jobs that are there already, and HELD UP BY what most calls "
+        "wait\n"
+        "for; what was assumed is said. COST is likely; RESERVED is what all calls can cost at "
+        "most, "
         "as\n"
         "a budget has to hold it at once. A model that was called before counts as it counted "
         "then;\n"

@@ -4,12 +4,12 @@
 #include "cmd/estimate_parts.h"
 
 // The least number of documents in a request, over what is configured; 0: no number helps.
-static int64_t needed_pack(const struct config *config, const struct estimate_model *model,
-                           const plan_time_limits limits, int64_t within_ms)
+static int64_t needed_pack(const struct estimating *estimating, const struct estimate_model *model,
+                           int64_t within_ms)
 {
-    for (int64_t size = config->packing.size + 1; size <= PACK_MOST; size++) {
-        struct plan_time_work work = estimate_work(config, model, &model->own, size);
-        if (plan_time_of(&work, limits).total_ms <= within_ms)
+    for (int64_t size = estimating->submit.config->packing.size + 1; size <= PACK_MOST; size++) {
+        struct plan_time_work work = estimate_work(estimating, model, &model->own, size);
+        if (plan_time_of(&work, model->limits.at).total_ms <= within_ms)
             return size;
     }
     return 0;
@@ -39,16 +39,13 @@ void estimate_finish(const struct estimating *estimating, const struct estimate_
     *out = (struct estimate_finish){.asked = estimating->finish_by_ms > 0, .limit = PLAN_TIME_NONE};
     if (!out->asked || model->own.count == 0)
         return;
-    plan_time_limits limits;
-    const struct config *config = estimating->submit.config;
-    estimate_limits(config, model->model, estimating->workers, limits);
-    struct plan_time_work work = estimate_work(config, model, &model->own, 0);
-    struct plan_time time = plan_time_of(&work, limits);
+    struct plan_time_work work = estimate_work(estimating, model, &model->own, 0);
+    struct plan_time time = plan_time_of(&work, model->limits.at);
     out->within_ms = estimating->finish_by_ms - estimating->now_ms;
     out->met = time.total_ms <= out->within_ms;
     if (out->met)
         return;
-    find_limit(&work, limits, time.bound, out);
+    find_limit(&work, model->limits.at, time.bound, out);
     if (time.bound == PLAN_TIME_REQUESTS || time.bound == PLAN_TIME_REQUESTS_DAY)
-        out->packed = needed_pack(config, model, limits, out->within_ms);
+        out->packed = needed_pack(estimating, model, out->within_ms);
 }

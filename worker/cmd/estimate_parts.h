@@ -4,10 +4,10 @@
 //
 //   estimate        the command: options, models, the way through the rest
 //   estimate_learn  what each model showed: its newest calls in the ledger, estimated again
-//   estimate_read   a job's text, by the same extractors as a worker's
-//   estimate_sum    a job's calls by model (job/estimate), their tokens, money and time
-//   estimate_finish --finish-by: what would be needed
-//   estimate_show   the report
+//   estimate_fleet  what the fleet knows: limits that hold, keys that are closed, the queue in
+//   front estimate_read   a job's text, by the same extractors as a worker's estimate_sum    a
+//   job's calls by model (job/estimate), their tokens, money and time estimate_finish --finish-by:
+//   what would be needed estimate_show   the report
 #ifndef PRECIS_CMD_ESTIMATE_PARTS_H
 #define PRECIS_CMD_ESTIMATE_PARTS_H
 
@@ -33,8 +33,24 @@ struct estimate_run {
     int64_t cost_picousd;
 };
 
+enum estimate_source {
+    ESTIMATE_CONFIGURED,
+    ESTIMATE_SET,     // by `precis quota set`
+    ESTIMATE_SEEN,    // what the provider's answers say
+    ESTIMATE_WORKERS, // what the workers can have under way
+};
+
+// Of all keys of a model together; 0: none.
+struct estimate_limits {
+    plan_time_limits at;
+    enum estimate_source from[PLAN_TIME_LIMITS];
+};
+
 struct estimate_model {
     const struct config_model *model;
+    struct estimate_limits limits;
+    char *closed;        // a sentence on a key that is closed; NULL: none is
+    int64_t jobs_before; // that are there already and go first
     struct estimate_learned learned;
     size_t refused;          // jobs that it cannot take
     size_t split, truncated; // jobs longer than its context
@@ -58,6 +74,8 @@ struct estimating {
     bool no_answers;      // PostgreSQL cannot be asked for answers
     size_t blank;         // without any
     size_t longer;        // than what their own model takes at once
+    int64_t before;       // jobs that are there already and go first
+    int64_t resting;      // jobs that wait for a time, a budget or a person: they do not
     struct estimate_reader *reader;
 };
 
@@ -75,11 +93,16 @@ void estimate_reader_free(struct estimate_reader *reader);
 void estimate_add(struct estimating *estimating, const struct job_spec *spec, const char *text,
                   size_t len);
 void estimate_sums_free(struct estimating *estimating);
-// The limits of all keys of the model together, for so many workers.
-void estimate_limits(const struct config *config, const struct config_model *model, int64_t workers,
-                     plan_time_limits out);
+// What each model may use: as configured, and with PostgreSQL what is set and what the provider
+// says, and which keys are closed.
+void estimate_limits(struct estimating *estimating);
+// The jobs that go first. Silent where they cannot be counted. After the paths were read.
+void estimate_queue(struct estimating *estimating);
+// "configuration", "set", "provider", "workers".
+const char *estimate_source_word(enum estimate_source source);
 // `pack_size` 0: as configured.
-struct plan_time_work estimate_work(const struct config *config, const struct estimate_model *model,
+struct plan_time_work estimate_work(const struct estimating *estimating,
+                                    const struct estimate_model *model,
                                     const struct estimate_sum *sum, int64_t pack_size);
 struct estimate_run estimate_run(const struct estimating *estimating,
                                  const struct estimate_model *model,

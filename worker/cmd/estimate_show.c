@@ -34,12 +34,9 @@ static int64_t cost_high(const struct estimate_model *model, int64_t picousd)
     return picousd / 100 * (100 + (is_seen(model) ? SEEN_PERCENT : UNSEEN_MORE_PERCENT));
 }
 
-static int64_t limit_of(const struct estimating *estimating, const struct estimate_model *model,
-                        enum plan_time_limit limit)
+static int64_t limit_of(const struct estimate_model *model, enum plan_time_limit limit)
 {
-    plan_time_limits limits;
-    estimate_limits(estimating->submit.config, model->model, estimating->workers, limits);
-    return limit == PLAN_TIME_NONE ? 0 : limits[limit];
+    return limit == PLAN_TIME_NONE ? 0 : model->limits.at[limit];
 }
 
 // Models that somebody may want to know of: those that jobs name, and the others where no model was
@@ -109,10 +106,10 @@ static void print_documents(const struct estimating *estimating)
                 "hidden or system files are left out");
 }
 
-static void add_bound(struct buf *out, const struct estimating *estimating,
-                      const struct estimate_model *model, enum plan_time_limit bound)
+static void add_bound(struct buf *out, const struct estimate_model *model,
+                      enum plan_time_limit bound)
 {
-    int64_t limit = limit_of(estimating, model, bound);
+    int64_t limit = limit_of(model, bound);
     if (limit > 0) {
         add_number(out, limit);
         buf_add_char(out, ' ');
@@ -146,7 +143,7 @@ static void add_model(struct table *table, const struct estimating *estimating,
     table_take(table, &text);
     screen_add_duration_ms(&text, run.time.total_ms);
     table_take(table, &text);
-    add_bound(&text, estimating, model, run.time.bound);
+    add_bound(&text, model, run.time.bound);
     table_take(table, &text);
 }
 
@@ -182,6 +179,54 @@ static void print_basis(const struct estimate_model *model)
         printf("%s was not called yet here, so tokens are guessed: `precis submit … --canary 10` "
                "first, then ask again.\n",
                model->model->name);
+}
+
+// "84 requests a minute (set by `precis quota set`)"
+static void add_limit(struct buf *out, const struct estimate_model *model,
+                      enum plan_time_limit limit)
+{
+    static const char *const sources[] = {
+        [ESTIMATE_CONFIGURED] = "",
+        [ESTIMATE_SET] = " (set by `precis quota set`)",
+        [ESTIMATE_SEEN] = " (the provider's own)",
+        [ESTIMATE_WORKERS] = " (what the workers can have under way)",
+    };
+    buf_add_str(out, out->len ? ", " : "");
+    add_number(out, model->limits.at[limit]);
+    buf_printf(out, " %s %s%s", estimate_limit_word(limit), estimate_limit_per(limit),
+               sources[model->limits.from[limit]]);
+}
+
+// What the time rests on.
+static void print_assumed(const struct estimating *estimating, const struct estimate_model *model)
+{
+    if (model->own.jobs == 0)
+        return;
+    struct buf text OWN_BUF;
+    buf_init(&text, 0);
+    for (int i = 0; i < PLAN_TIME_LIMITS; i++)
+        if (model->limits.at[i] > 0)
+            add_limit(&text, model, (enum plan_time_limit)i);
+    if (model->jobs_before > 0) {
+        buf_add_str(&text, "; ");
+        add_number(&text, model->jobs_before);
+        buf_printf(&text, " job%s that %s there already go%s first",
+                   model->jobs_before == 1 ? "" : "s", model->jobs_before == 1 ? "is" : "are",
+                   model->jobs_before == 1 ? "es" : "");
+    }
+    printf("%s, assumed: %s; %" PRId64 " worker%s.\n", model->model->name, buf_str(&text),
+           estimating->workers, estimating->workers == 1 ? "" : "s");
+    if (model->closed)
+        printf("%s: %s. It counts as open here.\n", model->model->name, model->closed);
+}
+
+static void print_resting(const struct estimating *estimating)
+{
+    if (estimating->resting > 0)
+        printf("%" PRId64 " job%s wait%s for a time, a batch, a budget or a person, and %s not "
+               "counted.\n",
+               estimating->resting, estimating->resting == 1 ? "" : "s",
+               estimating->resting == 1 ? "s" : "", estimating->resting == 1 ? "is" : "are");
 }
 
 static void print_finish(const struct estimating *estimating, const struct estimate_model *model)
@@ -222,6 +267,9 @@ static int show_text(const struct estimating *estimating)
     for (size_t i = 0; i < estimating->model_count; i++)
         print_basis(&estimating->models[i]);
     for (size_t i = 0; i < estimating->model_count; i++)
+        print_assumed(estimating, &estimating->models[i]);
+    print_resting(estimating);
+    for (size_t i = 0; i < estimating->model_count; i++)
         print_finish(estimating, &estimating->models[i]);
     return EXIT_DONE;
 }
@@ -234,7 +282,7 @@ static json_t *usd_json(int64_t picousd)
     return json_string(money_format_usd(picousd, text, sizeof(text)));
 }
 
-static json_t *limit_json(enum plan_time_limit limit)
+static const char *limit_name(enum plan_time_limit limit)
 {
     static const char *const names[] = {
         [PLAN_TIME_REQUESTS] = "rpm",     [PLAN_TIME_TOKENS] = "tpm",
@@ -242,7 +290,24 @@ static json_t *limit_json(enum plan_time_limit limit)
         [PLAN_TIME_REQUESTS_DAY] = "rpd", [PLAN_TIME_TOKENS_DAY] = "tpd",
         [PLAN_TIME_SLOTS] = "in_flight",
     };
-    return limit == PLAN_TIME_NONE ? json_null() : json_string(names[limit]);
+    return names[limit];
+}
+
+static json_t *limit_json(enum plan_time_limit limit)
+{
+    return limit == PLAN_TIME_NONE ? json_null() : json_string(limit_name(limit));
+}
+
+// {"rpm": {"value": 84, "from": "set"}, …}
+static json_t *limits_json(const struct estimate_model *model)
+{
+    json_t *json = json_object();
+    for (int i = 0; i < PLAN_TIME_LIMITS; i++)
+        if (model->limits.at[i] > 0)
+            json_object_set_new(json, limit_name((enum plan_time_limit)i),
+                                json_pack("{s:I, s:s}", "value", (json_int_t)model->limits.at[i],
+                                          "from", estimate_source_word(model->limits.from[i])));
+    return json;
 }
 
 static json_t *finish_json(const struct estimating *estimating, const struct estimate_model *model)
@@ -262,7 +327,7 @@ static json_t *model_json(const struct estimating *estimating, const struct esti
 {
     const struct estimate_sum *sum = model->own.jobs > 0 ? &model->own : &model->all;
     struct estimate_run run = estimate_run(estimating, model, sum);
-    return json_pack(
+    json_t *json = json_pack(
         "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o}",
         "model", model->model->name, "chosen", model->own.jobs > 0, "jobs", (json_int_t)sum->jobs,
         "calls", (json_int_t)run.time.requests, "split", (json_int_t)model->split, "truncated",
@@ -273,6 +338,10 @@ static json_t *model_json(const struct estimating *estimating, const struct esti
         usd_json(cost_high(model, run.cost_picousd)), "reserved_usd",
         usd_json(sum->at_most_picousd), "seconds", (json_int_t)((run.time.total_ms + 999) / 1000),
         "held_up_by", limit_json(run.time.bound), "finish_by", finish_json(estimating, model));
+    json_object_set_new(json, "limits", limits_json(model));
+    json_object_set_new(json, "jobs_before", json_integer(model->jobs_before));
+    json_object_set_new(json, "closed", model->closed ? json_string(model->closed) : json_null());
+    return json;
 }
 
 static int show_json(const struct estimating *estimating)
@@ -282,14 +351,15 @@ static int show_json(const struct estimating *estimating)
     for (size_t i = 0; i < estimating->model_count; i++)
         if (is_shown(estimating, &estimating->models[i]))
             json_array_append_new(models, model_json(estimating, &estimating->models[i]));
-    json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:o}", "documents",
-                  (json_int_t)estimating->documents, "twins", (json_int_t)estimating->twins,
-                  "answered_before", (json_int_t)estimating->answered, "without_text",
-                  (json_int_t)estimating->blank, "given_twice", (json_int_t)submit->twice,
-                  "ended_before", (json_int_t)submit->ended, "over_long",
-                  (json_int_t)estimating->longer, "workers", (json_int_t)estimating->workers,
-                  "copies", submit->copies, "unreadable", submit->problems, "models", models);
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:o}", "documents",
+        (json_int_t)estimating->documents, "twins", (json_int_t)estimating->twins,
+        "answered_before", (json_int_t)estimating->answered, "without_text",
+        (json_int_t)estimating->blank, "given_twice", (json_int_t)submit->twice, "ended_before",
+        (json_int_t)submit->ended, "over_long", (json_int_t)estimating->longer, "workers",
+        (json_int_t)estimating->workers, "jobs_before", (json_int_t)estimating->before,
+        "jobs_resting", (json_int_t)estimating->resting, "copies", submit->copies, "unreadable",
+        submit->problems, "models", models);
     char *text OWN_FREE = json_dumps(json, JSON_COMPACT);
     struct buf safe OWN_BUF;
     buf_init(&safe, 0);

@@ -12,6 +12,8 @@
 #include "core/tokens.h"
 
 #define FIRST_ROOM 64
+// Samples with which the ledger says what jobs are like.
+#define SEEN_SAMPLES 5
 
 // ------------------------------------------------------------------------------- adding
 
@@ -139,6 +141,7 @@ void estimate_sums_free(struct estimating *estimating)
     for (size_t i = 0; i < estimating->model_count; i++) {
         free(estimating->models[i].all.calls);
         free(estimating->models[i].own.calls);
+        free(estimating->models[i].closed);
     }
     free(estimating->models);
     tdestroy(estimating->keys, free);
@@ -169,65 +172,52 @@ const char *estimate_limit_per(enum plan_time_limit limit)
     return limit_words[limit].per;
 }
 
-// The limits of one key: its own, else its model's.
-static void limits_of_key(const struct config_model *model, const struct config_key *key,
-                          plan_time_limits out)
-{
-    out[PLAN_TIME_REQUESTS] = key->rpm ? key->rpm : model->rpm;
-    out[PLAN_TIME_TOKENS] = key->tpm ? key->tpm : model->tpm;
-    out[PLAN_TIME_INPUT] = model->itpm;
-    out[PLAN_TIME_OUTPUT] = model->otpm;
-    out[PLAN_TIME_REQUESTS_DAY] = model->rpd;
-    out[PLAN_TIME_TOKENS_DAY] = model->tpd;
-    out[PLAN_TIME_SLOTS] = key->in_flight ? key->in_flight : model->in_flight;
-}
-
-// Calls that one worker has under way at most, whatever the keys allow.
-static int64_t worker_calls(const struct config *config, const struct config_model *model)
-{
-    const struct config_provider *provider = model->provider;
-    int64_t most = config->worker.in_flight;
-    bool one_each = strncmp(provider->base_url, "http:", 5) == 0; // a connection a call
-    return one_each && provider->connections_max < most ? provider->connections_max : most;
-}
-
-void estimate_limits(const struct config *config, const struct config_model *model, int64_t workers,
-                     plan_time_limits out)
-{
-    const struct config_keys *keys = &model->provider->keys;
-    for (int limit = 0; limit < PLAN_TIME_LIMITS; limit++)
-        out[limit] = 0;
-    for (size_t i = 0; i < keys->len; i++) {
-        plan_time_limits one;
-        limits_of_key(model, &keys->items[i], one);
-        // One key without a limit, and there is none for all of them.
-        for (int limit = 0; limit < PLAN_TIME_LIMITS; limit++)
-            out[limit] = one[limit] > 0 && (i == 0 || out[limit] > 0) ? out[limit] + one[limit] : 0;
-    }
-    int64_t most = workers * worker_calls(config, model);
-    if (out[PLAN_TIME_SLOTS] == 0 || out[PLAN_TIME_SLOTS] > most)
-        out[PLAN_TIME_SLOTS] = most;
-}
-
-// ------------------------------------------------------------------------------- what becomes of
-// it
+// --------------------------------------------------------------------------- what becomes of it
 
 // Tokens that there are for each request, as engine_pack.c has it; 0: requests have no limit.
-static int64_t tokens_a_request(const struct config_model *model)
+static int64_t tokens_a_request(const plan_time_limits limits)
 {
-    int64_t requests = model->rpm ? model->rpm : model->rpd;
-    int64_t tokens = model->rpm ? model->tpm : model->tpd;
-    if (model->rpm && model->itpm && (tokens == 0 || model->itpm < tokens))
-        tokens = model->itpm;
+    bool daily = limits[PLAN_TIME_REQUESTS] == 0;
+    int64_t requests = limits[daily ? PLAN_TIME_REQUESTS_DAY : PLAN_TIME_REQUESTS];
+    int64_t tokens = limits[daily ? PLAN_TIME_TOKENS_DAY : PLAN_TIME_TOKENS];
+    int64_t input = daily ? 0 : limits[PLAN_TIME_INPUT];
+    if (input > 0 && (tokens == 0 || input < tokens))
+        tokens = input;
     if (requests == 0)
         return 0;
     return tokens ? tokens / requests : INT64_MAX;
 }
 
-struct plan_time_work estimate_work(const struct config *config, const struct estimate_model *model,
+// The jobs in front are taken to be as those of the ledger were, else as these are, and to share
+// requests as these do.
+static struct plan_time_ahead ahead_of(const struct estimate_model *model,
+                                       const struct estimate_sum *sum,
+                                       const struct plan_time_work *work)
+{
+    const struct estimate_learned *learned = &model->learned;
+    struct plan_time_ahead ahead = {0};
+    int64_t duration_ms = 0, jobs = (int64_t)sum->jobs, before = model->jobs_before;
+    if (before == 0 || jobs == 0)
+        return ahead;
+    struct plan_time own = plan_time_of(work, model->limits.at);
+    for (size_t i = 0; i < sum->count; i++)
+        duration_ms += sum->calls[i].duration_ms;
+    bool seen = learned->samples >= SEEN_SAMPLES;
+    int64_t input = seen ? learned->input_counted / learned->samples : own.input_tokens / jobs;
+    int64_t output = seen ? learned->output_counted / learned->samples : own.output_tokens / jobs;
+    ahead.requests = before * (int64_t)own.requests / jobs;
+    ahead.input_tokens = before * input;
+    ahead.output_tokens = before * output;
+    ahead.duration_ms = before * (duration_ms / jobs);
+    return ahead;
+}
+
+struct plan_time_work estimate_work(const struct estimating *estimating,
+                                    const struct estimate_model *model,
                                     const struct estimate_sum *sum, int64_t pack_size)
 {
-    int64_t scarce = tokens_a_request(model->model);
+    const struct config *config = estimating->submit.config;
+    int64_t scarce = tokens_a_request(model->limits.at);
     int64_t context = model->model->context_tokens - model->model->context_tokens / 100;
     struct plan_time_work work = {.calls = sum->calls, .count = sum->count};
     work.room = (struct pack_room){
@@ -240,18 +230,16 @@ struct plan_time_work estimate_work(const struct config *config, const struct es
         work.room.tokens = context;
     if (scarce == 0)
         work.room.documents = 0;
+    work.ahead = ahead_of(model, sum, &work);
     return work;
 }
 
 struct estimate_run estimate_run(const struct estimating *estimating,
                                  const struct estimate_model *model, const struct estimate_sum *sum)
 {
-    const struct config *config = estimating->submit.config;
     const struct estimate_learned *learned = &model->learned;
-    plan_time_limits limits;
-    estimate_limits(config, model->model, estimating->workers, limits);
-    struct plan_time_work work = estimate_work(config, model, sum, 0);
-    struct estimate_run run = {.time = plan_time_of(&work, limits)};
+    struct plan_time_work work = estimate_work(estimating, model, sum, 0);
+    struct estimate_run run = {.time = plan_time_of(&work, model->limits.at)};
     struct usage usage = {.known = true,
                           .input_tokens = run.time.input_tokens,
                           .output_tokens = run.time.output_tokens};

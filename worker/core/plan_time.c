@@ -11,6 +11,7 @@
 #define MINUTE_US INT64_C(60000000)
 #define DAY_US    (1500 * MINUTE_US) // counted by the hour (core/quota.h)
 #define SAVED_US  INT64_C(1000000)
+#define NEVER_US  (INT64_MAX / 4) // sums of it stay in range
 #define LIMIT_MAX INT64_C(1000000000000000)
 // As in engine_pack.c: who was let through sooner did not wait, and others that are looked at.
 #define PATIENCE_US INT64_C(100000)
@@ -60,6 +61,14 @@ static int64_t amount_of(const struct plan_time_call *call, enum plan_time_limit
     return 1;
 }
 
+// Never more than NEVER_US.
+static int64_t times(int64_t count, int64_t us)
+{
+    int64_t product;
+    bool over = __builtin_mul_overflow(count, us, &product);
+    return over || product > NEVER_US ? NEVER_US : product;
+}
+
 // The time in which an amount is earned.
 static int64_t earning_us(int64_t amount, int64_t per_minute)
 {
@@ -68,7 +77,7 @@ static int64_t earning_us(int64_t amount, int64_t per_minute)
         return 0;
     if (!__builtin_mul_overflow(amount, MINUTE_US, &us))
         return us / per_minute;
-    return amount / per_minute * MINUTE_US;
+    return times(amount / per_minute, MINUTE_US);
 }
 
 // ------------------------------------------------------------------------------- a walk
@@ -79,6 +88,31 @@ static size_t count_jobs(const struct plan_time_call *calls, size_t count)
     for (size_t i = 0; i < count; i++)
         jobs += i == 0 || !calls[i].follows;
     return jobs;
+}
+
+// What goes before uses up the days and owes to the minutes.
+static void take_ahead(struct walk *walk)
+{
+    const struct plan_time_ahead *ahead = &walk->work->ahead;
+    const int64_t amounts[PLAN_TIME_SLOTS] = {
+        [PLAN_TIME_REQUESTS] = ahead->requests,
+        [PLAN_TIME_TOKENS] = ahead->input_tokens + ahead->output_tokens,
+        [PLAN_TIME_INPUT] = ahead->input_tokens,
+        [PLAN_TIME_OUTPUT] = ahead->output_tokens,
+        [PLAN_TIME_REQUESTS_DAY] = ahead->requests,
+        [PLAN_TIME_TOKENS_DAY] = ahead->input_tokens + ahead->output_tokens,
+    };
+    for (int i = 0; i < PLAN_TIME_SLOTS; i++) {
+        int64_t limit = walk->limits[i];
+        if (limit <= 0 || amounts[i] <= 0)
+            continue;
+        if (!is_daily((enum plan_time_limit)i)) {
+            walk->earned_us[i] = earning_us(amounts[i], limit);
+            continue;
+        }
+        walk->day_us[i] = times(amounts[i] / limit, DAY_US);
+        walk->used[i] = amounts[i] % limit;
+    }
 }
 
 static void walk_init(struct walk *walk, const struct plan_time_work *work, const int64_t *limits)
@@ -98,11 +132,16 @@ static void walk_init(struct walk *walk, const struct plan_time_work *work, cons
     }
     for (size_t i = 0; i < walk->job_count; i++)
         heap_set(&walk->ready, &walk->jobs[i].node, (int64_t)i);
-    int64_t slots = limits[PLAN_TIME_SLOTS];
-    walk->slot_count = slots <= 0 || (size_t)slots > jobs ? 0 : (size_t)slots;
+    int64_t slots = limits[PLAN_TIME_SLOTS], free_us = 0;
+    if (slots > 0)
+        free_us = times(work->ahead.duration_ms, 1000) / slots;
+    walk->slot_count = slots <= 0 || ((size_t)slots > jobs && free_us == 0) ? 0
+                       : (size_t)slots > jobs                               ? jobs
+                                                                            : (size_t)slots;
     walk->slots = own_array(walk->slot_count + 1, sizeof(*walk->slots));
     for (size_t i = 0; i < walk->slot_count; i++)
-        heap_set(&walk->free, &walk->slots[i].node, 0);
+        heap_set(&walk->free, &walk->slots[i].node, free_us);
+    take_ahead(walk);
 }
 
 static void walk_deinit(struct walk *walk)
@@ -124,7 +163,7 @@ static int64_t opens_us(const struct walk *walk, int64_t now_us, enum plan_time_
         if (i == PLAN_TIME_SLOTS && walk->slot_count > 0)
             at_us = heap_first(&walk->free)->key;
         else if (is_daily((enum plan_time_limit)i) && walk->limits[i] > 0)
-            at_us = walk->used[i] >= walk->limits[i] ? walk->day_us[i] + DAY_US : now_us;
+            at_us = walk->used[i] >= walk->limits[i] ? walk->day_us[i] + DAY_US : walk->day_us[i];
         else if (i != PLAN_TIME_SLOTS && walk->limits[i] > 0)
             at_us = walk->earned_us[i] - SAVED_US;
         if (at_us <= opens_us)

@@ -5,7 +5,8 @@
 // Limits are timelines: a call passes when what was given before is earned, but for one second's
 // worth that may have been saved up; what is larger than that passes too, and leaves the timeline
 // in debt. What a day's limit allows may go at once; then nothing until 25 hours after the first.
-// A slot is taken from a call's start to its end. Calls of one job follow each other.
+// A slot is taken from a call's start to its end. Calls of one job follow each other. What others
+// have in front of the queue is a debt that all timelines and slots begin with.
 // Everything is an expectation: nothing fails, nothing else uses the key. No clock, no float.
 #ifndef PRECIS_CORE_PLAN_TIME_H
 #define PRECIS_CORE_PLAN_TIME_H
@@ -48,9 +49,16 @@ struct plan_time {
 // 0: there is no such limit. At most 1e15 of each.
 typedef int64_t plan_time_limits[PLAN_TIME_LIMITS];
 
+// What is let through before the first of the calls.
+struct plan_time_ahead {
+    int64_t requests, input_tokens, output_tokens;
+    int64_t duration_ms; // of all of them, one after the other
+};
+
 struct plan_time_work {
     const struct plan_time_call *calls;
     size_t count;
+    struct plan_time_ahead ahead;
     // What a request for several may hold (core/pack.h): calls that had to wait go together with
     // those behind them, as in engine_pack.c. No documents, or one: each goes alone.
     struct pack_room room;
