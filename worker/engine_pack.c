@@ -317,6 +317,7 @@ static void share_out(struct engine *engine, struct pack *pack)
     size_t count = present(engine, pack, jobs);
     CHECK(count == pack->count);
     job_share_answer(jobs, count, pack->ids, shares);
+    quota_shared(engine, jobs, shares, count);
     for (size_t i = 0; i < count; i++)
         engine_step(engine, jobs[i], &(struct job_event){.kind = JOB_SHARE, .share = &shares[i]});
 }

@@ -257,6 +257,7 @@ void quota_answered(struct engine *engine, const struct job *job)
     struct gate *gate = &engine->gates[job->plan.model->index];
     const struct call *call = &job->call;
     const struct model_answer *answer = &call->answer;
+    // A shared request teaches when it is shared out (quota_shared).
     if (!answer->usage.known || answer->usage_alarm || job->pack)
         return;
     calibrate_input_told(&gate->calibrate, call->script, call->plain_tokens,
@@ -267,6 +268,27 @@ void quota_answered(struct engine *engine, const struct job *job)
     else if (answer->failure.code == ERR_OUTPUT_LIMIT)
         calibrate_output_cut(&gate->calibrate, call->answer_kind, call->output_bound,
                              call->max_output_tokens);
+}
+
+void quota_shared(struct engine *engine, struct job *const *members, const struct job_share *shares,
+                  size_t count)
+{
+    const struct job *leader = members[0];
+    const struct model_answer *whole = &leader->call.answer;
+    struct calibrate *calibrate = &engine->gates[leader->plan.model->index].calibrate;
+    bool alike = true;
+    if (!whole->usage.known || whole->usage_alarm)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const struct call *call = &members[i]->call;
+        alike = alike && call->script == leader->call.script;
+        if (shares[i].answer.failure.code == ERR_NONE)
+            calibrate_output_told(calibrate, call->answer_kind, call->output_bound,
+                                  shares[i].answer.usage.output_tokens);
+    }
+    if (alike)
+        calibrate_input_told(calibrate, leader->call.script, leader->call.pack_tokens,
+                             whole->usage.input_tokens);
 }
 
 // ------------------------------------------------------------------------------- demand

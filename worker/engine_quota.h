@@ -21,6 +21,7 @@
 #include "core/throttle.h"
 
 struct engine;
+struct job_share;
 struct gate;
 struct job;
 struct key_state;
@@ -89,6 +90,10 @@ void quota_settle(struct engine *engine, struct job *job);
 void quota_headers(struct engine *engine, const struct job *job);
 // The answer's counts teach.
 void quota_answered(struct engine *engine, const struct job *job);
+// The same of a shared request, before its members get their shares: the whole of it teaches how
+// the model counts, each part of the answer how long parts are. The leader is the first.
+void quota_shared(struct engine *engine, struct job *const *members, const struct job_share *shares,
+                  size_t count);
 // Asks for what is due. Returns when to look again.
 int64_t quota_pump(struct engine *engine);
 void quota_granted(struct engine *engine, const struct store_event *event);

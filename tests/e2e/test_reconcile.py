@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from rig.common import wait_until
+
 TEXT = "The supplier delivers 12 machines by 1 March 2027. The fee is 40,000 dollars, due on delivery. " * 8
 
 
@@ -118,6 +120,79 @@ def test_doubt_is_settled_by_what_was_billed(precis, tmp_path):
     again = precis.json("reconcile", path, "--settle")
     assert (again["same"], again["settled"]) == (8, 0)
     precis.check_promises(jobs)
+
+
+def requests_of(precis):
+    """name of a request -> the rows of the ledger that it was made for."""
+    found = {}
+    for row in precis.rows("select * from precis.costs where outcome <> 'cancelled'"):
+        found.setdefault(row["pack"] or f"{row['call_id']} {row['attempt']}", []).append(row)
+    return found
+
+
+def check_settled_packs(precis, path, budget_usd):
+    """Doubt of shared requests: bounds before, then shares that are the bill to the last unit, and budgets that know."""
+    doubtful = {name: rows for name, rows in requests_of(precis).items() if rows[0]["outcome"] == "in_doubt"}
+    shared = [rows for rows in doubtful.values() if len(rows) > 1]
+    assert shared and all({row["outcome"] for row in rows} == {"in_doubt"} for rows in doubtful.values()), doubtful
+    lines = [json.loads(line) for line in export(precis, "jsonl").splitlines()]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    said = precis.json("reconcile", path, "--settle")
+    assert said["settled"] == len(doubtful) and said["lines"] == len(lines)
+    billed = {line["client_request_id"]: line for line in lines}
+    for name, rows in requests_of(precis).items():
+        if name not in doubtful or len(rows) == 1:
+            continue
+        line = billed[name]
+        assert sum(row["cost_usd"] for row in rows) == decimal.Decimal(line["cost_usd"]) > 0
+        assert sum(row["input_tokens"] for row in rows) == line["input_tokens"]
+        assert sum(row["output_tokens"] for row in rows) == line["output_tokens"]
+        before = {row["call_id"]: row["at_most_usd"] for row in doubtful[name]}
+        for row in rows:  # each has a share that is its bound's part of all bounds
+            part = before[row["call_id"]] / sum(before.values()) * decimal.Decimal(line["cost_usd"])
+            assert abs(row["cost_usd"] - part) < decimal.Decimal("2e-12"), (row, part)
+            assert (row["outcome"], row["cost_source"], row["at_most_usd"]) == ("failed", "exact", None), row
+    bill = decimal.Decimal(precis.modelsim.bill()["cost_usd"])
+    assert precis.rows("select sum(cost_usd) as cost from precis.costs")[0]["cost"] == bill
+    used = precis.rows("select spent_picousd, reserved_picousd, doubt_picousd from precis_data.budget_use")
+    assert [(row["spent_picousd"], row["reserved_picousd"], row["doubt_picousd"]) for row in used] == [(bill * 10 ** 12, 0, 0)]
+    assert precis.json("budget")[0]["left_usd"] == float(budget_usd - bill) or \
+        decimal.Decimal(str(precis.json("budget")[0]["left_usd"])) == budget_usd - bill
+    again = precis.json("reconcile", path, "--settle")
+    assert (again["same"], again["settled"], again["differing"]) == (len(lines), 0, [])
+
+
+@pytest.mark.modelsim("--latency", "300ms")
+def test_the_doubt_of_a_shared_call_is_settled_to_the_last_unit(precis, tmp_path):
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 60}}}, budget={"life": 100}, retry={"doubtful": 3})
+    names = [f"job-{n}" for n in range(14)]
+    texts = [f"Contract {n}. {TEXT * (1 + n % 3)}" + ("[[sim:die_mid_body*1]]" if n in (7, 12) else "") for n in range(14)]
+    precis.send([{**precis.job(name, text), "partition": 0} for name, text in zip(names, texts)])
+    precis.start_worker()
+    jobs = precis.wait_final(names, timeout=90)
+    assert {job["state"] for job in jobs.values()} == {"done"}
+    check_settled_packs(precis, tmp_path / "usage.jsonl", 100)
+    precis.check_promises(names)
+
+
+@pytest.mark.modelsim("--latency", "300ms")
+def test_a_killed_workers_shared_call_is_settled(precis, tmp_path):
+    """The rows of a shared call whose worker was killed are in doubt each by itself, and settled together."""
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 60}}}, budget={"life": 100}, retry={"doubtful": 3},
+                     providers={"sim": {"timeouts": {"idle": "8s"}}})
+    names = [f"job-{n}" for n in range(14)]
+    precis.send([{**precis.job(name, f"Contract {n}. {TEXT}" + ("[[sim:stall_mid_stream*1]]" if n == 7 else "")), "partition": 0}
+                 for n, name in enumerate(names)])
+    worker = precis.start_worker()
+    sent = "select count(*) as n from precis.costs where outcome = 'sent' and pack is not null"
+    wait_until("a shared call that stands still",
+               lambda: precis.rows(sent + " and started_at < clock_timestamp() - interval '1500 ms'")[0]["n"] > 1, timeout=40)
+    worker.kill()
+    precis.start_worker()
+    jobs = precis.wait_final(names, timeout=120)
+    assert {job["state"] for job in jobs.values()} == {"done"}
+    check_settled_packs(precis, tmp_path / "usage.jsonl", 100)
+    precis.check_promises(names)
 
 
 def test_what_a_complete_export_does_not_have_was_not_paid(precis, tmp_path):

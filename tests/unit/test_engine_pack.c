@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/own.h"
 #include "core/text.h"
+#include "core/tokens.h"
 #include "engine_parts.h"
 #include "job/decode.h"
 
@@ -295,6 +297,9 @@ static void bench_free(struct bench *bench)
     free(bench);
 }
 
+#define TEXT_OF_ONE                                                                                \
+    "Letter 1. The fee is 100 dollars. Party 1 pays in May. The term of 1 ends in June."
+
 static void add_job(struct bench *bench, size_t number)
 {
     static const struct decode_limits limits = {
@@ -457,6 +462,64 @@ static void it_leaves_with_the_last_row(void **state)
     assert_int_equal(cost, 3 * 1001 + 7 * 301);
     assert_int_equal(in_flight(bench), 0);
     assert_true(engine_is_empty(bench->engine));
+    bench_free(bench);
+}
+
+static const struct calibrate *learned(const struct bench *bench)
+{
+    return &bench->engine->gates[0].calibrate;
+}
+
+// The whole request teaches how the model counts, each part of the answer how long parts are;
+// nothing is learned of answers to documents that are asked for alone.
+static void a_shared_request_teaches(void **state)
+{
+    (void)state;
+    struct bench *bench = with_pack(3);
+    enum calibrate_script script = calibrate_script_of(TEXT_OF_ONE, strlen(TEXT_OF_ONE));
+    for (size_t i = 1; i <= 3; i++)
+        intent(bench, i, INTENT_GO);
+    const struct job *leader = slots_get(&bench->engine->jobs, bench->caller);
+    int64_t estimate = leader->call.pack_tokens, texts = 0;
+    int shared = leader->call.answer_kind;
+    assert_in_range(shared, calibrate_kind(CALIBRATE_SHARED, false, false), CALIBRATE_KINDS - 1);
+    for (size_t i = 1; i <= 3; i++)
+        texts += tokens_estimate(TEXT_OF_ONE, strlen(TEXT_OF_ONE));
+    assert_true(estimate > texts && estimate < texts + 1500); // the instructions once
+    char *content OWN_FREE = packed_answer(bench, SIZE_MAX);
+    struct calibrate_mean before = learned(bench)->input[script];
+    reply(bench, content, 2 * estimate, 301);
+    const struct calibrate_mean *after = &learned(bench)->input[script];
+    assert_int_equal(after->samples, 1);
+    assert_true(fabs(after->mean - (0.8 * before.mean + 0.2 * 2)) < 1e-9);
+    assert_int_equal(learned(bench)->output[shared].samples, 3);
+    for (int kind = 0; kind < CALIBRATE_KINDS; kind++)
+        assert_int_equal(learned(bench)->output[kind].samples, kind == shared ? 3 : 0);
+    for (int other = 0; other < SCRIPTS; other++)
+        assert_int_equal(learned(bench)->input[other].samples, other == (int)script);
+    for (size_t i = 1; i <= 3; i++)
+        recorded(bench, i);
+    bench_free(bench);
+}
+
+// Neither a lost answer nor one without counts teaches anything.
+static void a_lost_answer_teaches_nothing(void **state)
+{
+    (void)state;
+    struct bench *bench = with_pack(2);
+    struct failure failure;
+    intent(bench, 1, INTENT_GO);
+    intent(bench, 2, INTENT_GO);
+    failure_set(&failure, ERR_CONNECTION_LOST, "lost");
+    failure.doubtful = true;
+    sent(bench);
+    http(bench, &(struct http_event){.kind = HTTP_END, .failure = &failure});
+    for (int script = 0; script < SCRIPTS; script++)
+        assert_int_equal(learned(bench)->input[script].samples, 0);
+    for (int kind = 0; kind < CALIBRATE_KINDS; kind++)
+        assert_int_equal(learned(bench)->output[kind].samples, 0);
+    recorded(bench, 1);
+    recorded(bench, 2);
     bench_free(bench);
 }
 
@@ -701,6 +764,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_leaves_with_the_last_row),
+        cmocka_unit_test(a_shared_request_teaches),
+        cmocka_unit_test(a_lost_answer_teaches_nothing),
         cmocka_unit_test(who_has_no_row_is_left_out),
         cmocka_unit_test(without_its_leader_nothing_leaves),
         cmocka_unit_test(the_last_one_asks_for_itself),

@@ -12,12 +12,16 @@
     "j.tenant || '/' || j.batch || '/' || j.id || '/' || j.revision || '/' || a.call_no || '/'"    \
     " || a.plan_no || '/' || a.attempt_no"
 
-// Where several calls went as one request, they share what is left of its cost after those that
-// are known, by their bounds; the shares add up.
+// Of an amount, by the weights so far and before: together they are the whole.
+#define SHARE_OF(amount)                                                                           \
+    "(floor(" amount " * b.upto / b.total) - floor(" amount                                        \
+    " * (b.upto - b.weight) / b.total))::bigint"
+
+// Where several calls went as one request, they share what is left of its cost and tokens after
+// those that are known, by their bounds; the shares add up.
 static const char told_sql[] =
     "with doubt as (select m.line, a.job_no, a.plan_no, a.call_no, a.attempt_no,"
-    "   greatest(a.at_most_picousd, 1)::numeric as weight,"
-    "   count(*) over (partition by m.line) as members"
+    "   greatest(a.at_most_picousd, 1)::numeric as weight"
     "  from precis_usage_match m join precis_usage_verdict v on v.line = m.line"
     "   and v.verdict = 'in_doubt' and v.file_usd is not null"
     "  join precis_data.jobs j on j.tenant = split_part(m.client_id, '/', 1)"
@@ -25,27 +29,39 @@ static const char told_sql[] =
     "   and j.revision = split_part(m.client_id, '/', 4)::bigint"
     "  join precis_data.attempts a on a.job_no = j.job_no and a.outcome = 'in_doubt'"
     "  where " CLIENT_ID " = m.client_id),"
-    " bounds as (select d.*, u.cost, u.input, u.cached, u.output,"
+    " bounds as (select d.*, u.cached, u.input - coalesce(v.ledger_input, 0) as rest_input,"
+    "   u.output - coalesce(v.ledger_output, 0) as rest_output,"
     "   u.cost - (v.ledger_usd * 1000000000000)::bigint as rest,"
     "   sum(weight) over (partition by d.line) as total,"
     "   sum(weight) over (partition by d.line order by d.job_no, d.plan_no, d.call_no,"
     "    d.attempt_no) as upto"
     "  from doubt d join precis_usage u on u.line = d.line"
     "  join precis_usage_verdict v on v.line = d.line),"
-    " shares as (select b.*, (floor(b.rest * b.upto / b.total)"
-    "   - floor(b.rest * (b.upto - b.weight) / b.total))::bigint as share"
-    "  from bounds b where b.rest >= 0),"
-    " done as (update precis_data.attempts a set outcome = 'failed', cost_picousd = s.share,"
-    "   cost_source = case when s.share > 0 then 'exact' else 'none' end,"
-    "   cost_reported_picousd = s.share,"
-    "   input_tokens = case when s.members = 1 then s.input else a.input_tokens end,"
-    "   cached_input_tokens = case when s.members = 1 then s.cached"
-    "    else a.cached_input_tokens end,"
-    "   output_tokens = case when s.members = 1 then s.output else a.output_tokens end"
-    "  from shares s where a.job_no = s.job_no and a.plan_no = s.plan_no"
-    "   and a.call_no = s.call_no and a.attempt_no = s.attempt_no and a.outcome = 'in_doubt'"
-    "  returning s.line, s.share)"
-    " select count(distinct line), coalesce(sum(share), 0)::bigint from done";
+    " shares as (select b.*, " SHARE_OF(
+        "b.rest") " as share,"
+                  "   " SHARE_OF("b.rest_input") " as input, " SHARE_OF(
+                      "b.rest_output") " as output,"
+                                       "   " SHARE_OF(
+                                           "b.cached") " as cached_input"
+                                                       "  from bounds b where b.rest >= 0),"
+                                                       " done as (update precis_data.attempts a "
+                                                       "set outcome = 'failed', cost_picousd = "
+                                                       "s.share,"
+                                                       "   cost_source = case when s.share > 0 "
+                                                       "then 'exact' else 'none' end,"
+                                                       "   cost_reported_picousd = s.share,"
+                                                       "   input_tokens = s.input, "
+                                                       "cached_input_tokens = "
+                                                       "least(s.cached_input, s.input),"
+                                                       "   output_tokens = s.output"
+                                                       "  from shares s where a.job_no = s.job_no "
+                                                       "and a.plan_no = s.plan_no"
+                                                       "   and a.call_no = s.call_no and "
+                                                       "a.attempt_no = s.attempt_no and a.outcome "
+                                                       "= 'in_doubt'"
+                                                       "  returning s.line, s.share)"
+                                                       " select count(distinct line), "
+                                                       "coalesce(sum(share), 0)::bigint from done";
 
 static const char unpaid_sql[] =
     "with done as (update precis_data.attempts a set outcome = 'failed', cost_picousd = 0,"

@@ -21,9 +21,11 @@ enum calibrate_script {
     SCRIPTS
 };
 
-// Kinds of answer whose lengths are alike: three kinds of prompt, with and without reasoning, in
-// our own form or the user's.
-#define CALIBRATE_KINDS 12
+// Kinds of answer whose lengths are alike: three kinds of prompt and a document's part of a shared
+// one (a model that summarises five at once is shorter), with and without reasoning, in our own
+// form or the user's.
+#define CALIBRATE_KINDS  16
+#define CALIBRATE_SHARED 3
 
 struct calibrate_mean {
     double mean, variance;
@@ -39,7 +41,7 @@ struct calibrate { // of one model
 void calibrate_init(struct calibrate *calibrate);
 // By the larger share of the first 4,096 bytes.
 enum calibrate_script calibrate_script_of(const char *text, size_t len);
-// 0 to CALIBRATE_KINDS - 1; prompt is 0 to 2.
+// 0 to CALIBRATE_KINDS - 1; prompt is 0 to 2, or CALIBRATE_SHARED.
 int calibrate_kind(int prompt, bool reasoning, bool own_schema);
 
 // The input tokens to reserve for a plain estimate: estimate · f · (1 + 2 s), rounded up; before

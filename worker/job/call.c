@@ -135,8 +135,15 @@ static int answer_kind(const struct job *job)
     const struct config_model *model = job->plan.model;
     bool reasoning = job->spec->reasoning_effort || job_reasoning(job) == REASONING_ON ||
                      (model->reasoning != REASONING_NONE && job_reasoning(job) != REASONING_OFF);
-    return calibrate_kind((int)job->plan.calls[job->plan.cursor].kind, reasoning,
-                          job->spec->output_schema_json != NULL);
+    int prompt = job->pack ? CALIBRATE_SHARED : (int)job->plan.calls[job->plan.cursor].kind;
+    return calibrate_kind(prompt, reasoning, job->spec->output_schema_json != NULL);
+}
+
+// As it follows from the form of the answer, and whether it is part of a shared one.
+static int64_t output_bound(struct job *job)
+{
+    return job->pack ? job_pack_need(job).output_tokens
+                     : plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind);
 }
 
 // What is sent as the output limit: the job's own word, else what follows from the form of the
@@ -168,8 +175,8 @@ void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_
                int64_t *out_output)
 {
     *out_input = calibrate_input_upper(calibrate, script_of(job), call_plain_tokens(job));
-    int64_t bound = plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind);
-    int64_t limit = output_limit(job, calibrate, bound);
+    int64_t bound = output_bound(job);
+    int64_t limit = job->pack ? bound : output_limit(job, calibrate, bound);
     int64_t expected = calibrate_output_expected(calibrate, answer_kind(job), bound);
     bool whole = job->plan.model->counts_asked || job->call.widened || expected > limit;
     *out_output = whole ? limit : expected;
@@ -202,9 +209,9 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
     call->plain_tokens = call_plain_tokens(job);
     call->script = script_of(job);
     call->answer_kind = answer_kind(job);
-    call->output_bound = plan_output_tokens(job, job->plan.calls[job->plan.cursor].kind);
-    call->max_output_tokens = job->pack ? job_pack_need(job).output_tokens
-                                        : output_limit(job, now->calibrate, call->output_bound);
+    call->output_bound = output_bound(job);
+    call->max_output_tokens =
+        job->pack ? call->output_bound : output_limit(job, now->calibrate, call->output_bound);
     call_need(job, now->calibrate, &call->reserve_input_tokens, &call->reserve_output_tokens);
     call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(job->need_tokens);
     if (call->input_tokens_estimate < call->reserve_input_tokens - ROUNDING_TOKENS)

@@ -202,6 +202,7 @@ struct call {
     char url[512];
     int64_t at_most_picousd, input_tokens_estimate, max_output_tokens;
     int64_t plain_tokens; // the estimate of its input, without any margin
+    int64_t pack_tokens;  // of a pack's leader: that of the whole request
     int64_t reserve_input_tokens, reserve_output_tokens; // of the quota
     int64_t output_bound; // its output limit as it follows from the request alone
     enum calibrate_script script;

@@ -33,6 +33,15 @@ struct pack_room job_pack_need(struct job *job)
 
 // ------------------------------------------------------------------------------- the request
 
+// Of what is sent.
+static int64_t plain_tokens(const struct config_model *model, const struct prompt *prompt)
+{
+    int64_t tokens = prompt_tokens(prompt);
+    if (model->answer != ANSWER_JSON_SCHEMA)
+        tokens -= tokens_estimate(prompt->schema_json, strlen(prompt->schema_json));
+    return tokens;
+}
+
 static bool build_packed(struct job *leader, const struct job_pack *pack, const struct job_now *now)
 {
     struct prompt_document documents[PACK_MOST];
@@ -49,6 +58,7 @@ static bool build_packed(struct job *leader, const struct job_pack *pack, const 
     prompt_build_pack(&prompt, leader->spec, documents, pack->count, now->random);
     for (size_t i = 0; i < pack->count; i++)
         memcpy(pack->ids[i], documents[i].id, PROMPT_ID_BYTES);
+    leader->call.pack_tokens = plain_tokens(leader->plan.model, &prompt);
     bool ok = call_write(leader, &prompt, output_tokens, &failure);
     leader->call.total_ms = call_total_ms(leader, output_tokens, now);
     prompt_deinit(&prompt);
