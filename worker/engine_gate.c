@@ -41,7 +41,7 @@ void gate_deinit(struct engine *engine)
 
 // ------------------------------------------------------------------------------- order
 
-static int64_t weight_of(const struct engine *engine, const char *tenant)
+int64_t gate_weight(const struct engine *engine, const char *tenant)
 {
     const struct config *config = engine->config;
     for (size_t i = 0; i < config->tenant_count; i++)
@@ -55,7 +55,7 @@ static void queue(struct engine *engine, struct job *job)
     const struct job_spec *spec = job->spec;
     const struct order_ask ask = {
         .tenant = spec->tenant,
-        .weight = weight_of(engine, spec->tenant),
+        .weight = gate_weight(engine, spec->tenant),
         .priority = spec->priority,
         .deadline_ms = spec->deadline_ms,
         .tokens = job_need_tokens(job),
@@ -76,6 +76,7 @@ static void correct_charge(struct engine *engine, const struct job *job)
         answer->usage.known ? answer->usage.input_tokens + answer->usage.output_tokens : 0;
     order_charge(engine->gates[job->slot_model->index].order, job->spec->tenant,
                  used - job->charged_tokens);
+    parking_served(engine, job->spec->tenant, used - job->charged_tokens);
 }
 
 static void give_slot_back(struct engine *engine, struct job *job)
@@ -138,6 +139,7 @@ static void admit(struct engine *engine, const struct config_model *model, struc
     quota_reserve(engine, job, &engine->gates[model->index].lanes[key]);
     struct slot_id id = job->id;
     packs_form(engine, job);
+    parking_served(engine, job->spec->tenant, job->charged_tokens);
     engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
     job = slots_get(&engine->jobs, id);
     if (job && job->holds_slot)

@@ -11,8 +11,10 @@
 //                         ▼                             │          ▼
 //                  parked with the claim ─▶ PostgreSQL ─┴─ parked (job/park.c)
 //
-// Into a full window comes what is more urgent than something in it, or of a tenant that has little
-// there; as many of those that have not begun leave it, the least urgent first.
+// Into a full window comes what is more urgent than something in it, or of a tenant that was given
+// less, for its weight, than those that stand there (core/share.h); as many of those that have not
+// begun leave it, the least urgent first. A tenant of which nothing stands there gets a foot in the
+// door, whatever its priority: so that the floor of core/order is one for all that waits.
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,10 @@
 #define STAY_FOR_KEY 16
 // How long jobs at a budget's wall are parked, and up to as long again.
 #define BUDGET_LOOK_MS 300000
+// What a prompt and an answer add to a text, about.
+#define PROMPT_TOKENS 300
+// So soon after the last one comes the next question, where the window empties.
+#define ASK_MS 50
 // How long jobs of a closed key are parked at most: it may be opened sooner than was said.
 #define KEY_LOOK_MS 60000
 
@@ -47,10 +53,12 @@ void parking_init(struct engine *engine)
 {
     engine->parking.lowest = -1;
     engine->parking.full_since_ms = INT64_MAX;
+    engine->parking.shares = shares_new();
 }
 
 void parking_deinit(struct engine *engine)
 {
+    shares_free(engine->parking.shares);
     free_pauses(&engine->parking);
     free(engine->parking.after_tenant);
 }
@@ -166,68 +174,140 @@ static bool has_begun(const struct job *job)
     return job->plan.cursor > 0 || job->call.last_attempt_no > 0;
 }
 
-// Jobs in the window that wait and have not begun, and how many there are of each one's tenant.
-struct idle_job {
-    struct job *job;
-    size_t of_tenant;
-};
-
-static int by_tenant(const void *left, const void *right)
+// What it will use, as far as one knows.
+static int64_t tokens_of(const struct job *job)
 {
-    return strcmp(((const struct idle_job *)left)->job->spec->tenant,
-                  ((const struct idle_job *)right)->job->spec->tenant);
+    const struct job_spec *spec = job->spec;
+    if (job->in_order.in)
+        return job->in_order.tokens;
+    if (job->plan.count > job->plan.cursor)
+        return job_need_tokens(job);
+    if (job->text_len == 0 && spec->text_len == 0 && spec->data_len == 0)
+        return TAKE_TOKENS;
+    size_t bytes = job->text_len > 0 ? job->text_len : spec->text_len + spec->data_len;
+    return (int64_t)bytes / 4 + PROMPT_TOKENS;
 }
 
-// The least urgent first; of them those of the largest tenant, the last that came.
+// Jobs in the window that wait and have not begun, and the virtual time at which each would begin.
+struct idle_job {
+    struct job *job;
+    int64_t begins;
+    bool foremost; // of its tenant
+};
+
+// A tenant's jobs one after the other, in the order in which they go.
+static int by_tenant(const void *left, const void *right)
+{
+    const struct job *a = ((const struct idle_job *)left)->job,
+                     *b = ((const struct idle_job *)right)->job;
+    int order = strcmp(a->spec->tenant, b->spec->tenant);
+    if (order != 0)
+        return order;
+    if (a->spec->priority != b->spec->priority)
+        return a->spec->priority > b->spec->priority ? -1 : 1;
+    if (a->spec->deadline_ms != b->spec->deadline_ms)
+        return a->spec->deadline_ms < b->spec->deadline_ms ? -1 : 1;
+    return a->came < b->came ? -1 : 1;
+}
+
+// The least urgent first; of them the one whose turn comes last. A tenant's foremost stays, while
+// tenants are few.
 static int by_leaving(const void *left, const void *right)
 {
     const struct idle_job *a = left, *b = right;
     int a_priority = a->job->spec->priority, b_priority = b->job->spec->priority;
+    if (a->foremost != b->foremost)
+        return a->foremost ? 1 : -1;
     if (a_priority != b_priority)
         return a_priority < b_priority ? -1 : 1;
-    if (a->of_tenant != b->of_tenant)
-        return a->of_tenant > b->of_tenant ? -1 : 1;
+    if (a->begins != b->begins)
+        return a->begins > b->begins ? -1 : 1;
     return a->job->came > b->job->came ? -1 : 1;
 }
 
+static void add_idle(struct engine *engine, enum step step, struct idle_job *list, size_t *count)
+{
+    for (struct list_node *node = list_first(&engine->steps[step]); node;
+         node = list_next(&engine->steps[step], node))
+        if (!has_begun(engine_job_of(node)))
+            list[(*count)++].job = engine_job_of(node);
+}
+
+// What is being claimed will stand there, too.
+static void count_coming(struct engine *engine)
+{
+    for (struct list_node *node = list_first(&engine->steps[STEP_CLAIM]); node;
+         node = list_next(&engine->steps[STEP_CLAIM], node)) {
+        const struct job *job = engine_job_of(node);
+        const char *tenant = job->spec->tenant;
+        if (!job->place.reason)
+            shares_stand(engine->parking.shares, tenant, gate_weight(engine, tenant),
+                         tokens_of(job));
+    }
+}
+
+// Counts what stands in the window. Tenants are few where each two of those jobs have one.
 static size_t gather_idle(struct engine *engine, struct idle_job **out)
 {
-    static const enum step steps[] = {STEP_ADMIT, STEP_DOCUMENT};
-    size_t count = 0, begin = 0;
-    *out = own_array(engine->steps[STEP_ADMIT].len + engine->steps[STEP_DOCUMENT].len + 1,
-                     sizeof(**out));
-    for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)
-        for (struct list_node *node = list_first(&engine->steps[steps[s]]); node;
-             node = list_next(&engine->steps[steps[s]], node))
-            if (!has_begun(engine_job_of(node)))
-                (*out)[count++].job = engine_job_of(node);
-    qsort(*out, count, sizeof(**out), by_tenant);
+    struct idle_job *list = own_array(
+        engine->steps[STEP_ADMIT].len + engine->steps[STEP_DOCUMENT].len + 1, sizeof(*list));
+    size_t count = 0, tenants = 0;
+    int64_t weight = 1;
+    add_idle(engine, STEP_ADMIT, list, &count);
+    add_idle(engine, STEP_DOCUMENT, list, &count);
+    qsort(list, count, sizeof(*list), by_tenant);
+    shares_recount(engine->parking.shares);
     for (size_t i = 0; i < count; i++) {
-        if (i + 1 < count && by_tenant(&(*out)[i], &(*out)[i + 1]) == 0)
-            continue;
-        for (size_t k = begin; k <= i; k++)
-            (*out)[k].of_tenant = i + 1 - begin;
-        begin = i + 1;
+        const char *tenant = list[i].job->spec->tenant;
+        list[i].foremost = i == 0 || strcmp(list[i - 1].job->spec->tenant, tenant) != 0;
+        tenants += list[i].foremost;
+        if (list[i].foremost)
+            weight = gate_weight(engine, tenant);
+        list[i].begins =
+            shares_stand(engine->parking.shares, tenant, weight, tokens_of(list[i].job));
     }
+    if (tenants * 2 > count)
+        for (size_t i = 0; i < count; i++)
+            list[i].foremost = false;
+    count_coming(engine);
+    *out = list;
     return count;
 }
 
 // ------------------------------------------------------------------------------- taking up
 
-// Tenants that have enough in the window. The list is sorted by tenant.
-static size_t list_present(const struct idle_job *idle, size_t count, const char **out)
+void parking_served(struct engine *engine, const char *tenant, int64_t tokens)
 {
-    size_t tenants = 0, present = 0;
+    shares_serve(engine->parking.shares, tenant, gate_weight(engine, tenant), tokens);
+}
+
+static struct take_share share_to_tell(const struct engine *engine, const char *tenant,
+                                       int64_t weight, bool stands)
+{
+    const struct shares *shares = engine->parking.shares;
+    return (struct take_share){
+        .tenant = tenant,
+        .weight = weight,
+        .time = shares_first(shares, tenant, weight) - shares_now(shares),
+        .stands = stands,
+    };
+}
+
+// All tenants of which this worker knows more than that they are new.
+static struct take_share *list_shares(const struct engine *engine, size_t *out_count)
+{
+    const struct config *config = engine->config;
+    const struct share *known;
+    size_t count = shares_list(engine->parking.shares, &known), len = 0;
+    struct take_share *list = own_array(count + config->tenant_count + 1, sizeof(*list));
     for (size_t i = 0; i < count; i++)
-        tenants += i == 0 || by_tenant(&idle[i - 1], &idle[i]) != 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t enough = count / (2 * tenants);
-        if (enough > EXCHANGE_BATCH)
-            enough = EXCHANGE_BATCH;
-        if ((i == 0 || by_tenant(&idle[i - 1], &idle[i]) != 0) && idle[i].of_tenant >= enough)
-            out[present++] = idle[i].job->spec->tenant;
-    }
-    return present;
+        list[len++] = share_to_tell(engine, known[i].tenant, known[i].weight, known[i].stands);
+    for (size_t i = 0; i < config->tenant_count; i++)
+        if (!shares_knows(engine->parking.shares, config->tenants[i].name))
+            list[len++] =
+                share_to_tell(engine, config->tenants[i].name, config->tenants[i].weight, false);
+    *out_count = len;
+    return list;
 }
 
 // Jobs that PostgreSQL gave and that are being claimed, or ended without a call.
@@ -242,48 +322,71 @@ static size_t taken_under_way(const struct engine *engine)
     return count;
 }
 
-// Of a full window: what is worth an exchange.
-static void ask_for_exchange(struct engine *engine)
+// Who may come into a full window: what is more urgent than the least urgent that may leave it, or
+// as urgent, and begins well before the last of those. Less would only change places to and fro.
+static void bound_exchange(struct engine *engine, const struct idle_job *idle, size_t count)
 {
-    struct idle_job *idle;
-    size_t count = gather_idle(engine, &idle);
-    const char **present = own_array(count + 1, sizeof(*present));
-    int lowest = 9;
+    struct parking *parking = &engine->parking;
+    int64_t now = shares_now(parking->shares), last = now;
+    size_t leave = 0;
+    parking->lowest = -1;
+    for (size_t i = 0; i < count; i++) {
+        int priority = idle[i].job->spec->priority;
+        if (idle[i].foremost)
+            continue;
+        leave++;
+        if (parking->lowest < 0 || priority < parking->lowest) {
+            parking->lowest = priority;
+            last = now;
+        }
+        if (priority == parking->lowest && idle[i].begins > last)
+            last = idle[i].begins;
+    }
+    parking->before = now + (last - now) / 4 * 3;
+    parking->straight = parking->asked = leave < EXCHANGE_BATCH ? leave : EXCHANGE_BATCH;
+}
+
+static bool are_few(const struct idle_job *idle, size_t count)
+{
     for (size_t i = 0; i < count; i++)
-        if (idle[i].job->spec->priority < lowest)
-            lowest = idle[i].job->spec->priority;
-    engine->parking.lowest = count > 0 ? lowest : -1;
-    struct take_request request = {
-        .limit = count > 0 && count < EXCHANGE_BATCH ? count : EXCHANGE_BATCH,
-        .least_priority = lowest,
-        .present = present,
-        .present_count = list_present(idle, count, present),
-        .after_tenant = engine->parking.after_tenant,
-    };
-    engine->parking.asked = request.limit;
-    engine->edges.store_ops->take_requeued(engine->edges.store, &request);
-    free(present);
-    free(idle);
+        if (idle[i].foremost)
+            return true;
+    return false;
 }
 
 void parking_ask(struct engine *engine)
 {
+    struct parking *parking = &engine->parking;
     size_t most = (size_t)engine->config->worker.in_flight, len = window_len(engine);
     bool has_memory = engine->bytes < (size_t)engine->config->worker.memory_bytes / 2;
     if (taken_under_way(engine) > 2 * EXCHANGE_BATCH)
         return; // what came has not been dealt with yet
-    engine->taking = true;
-    engine->parking.exchanging = len >= most || !has_memory;
-    if (engine->parking.exchanging) {
-        ask_for_exchange(engine);
-        return;
-    }
+    struct idle_job *idle;
+    size_t count = gather_idle(engine, &idle);
     struct take_request request = {
         .limit = most - len < REQUEUED_BATCH ? most - len : REQUEUED_BATCH,
         .least_priority = -1,
-        .after_tenant = engine->parking.after_tenant,
+        .time_of_others = shares_first(parking->shares, "", 1) - shares_now(parking->shares),
+        .after_tenant = parking->after_tenant,
     };
+    bound_exchange(engine, idle, count);
+    parking->exchanging = len >= most || !has_memory;
+    if (parking->exchanging) {
+        request.limit = parking->asked > 0 ? parking->asked : 1;
+        request.least_priority = parking->lowest >= 0 ? parking->lowest : 9;
+        request.before =
+            parking->lowest >= 0 ? parking->before - shares_now(parking->shares) : INT64_MIN;
+    }
+    bool may_come = !parking->exchanging || parking->asked > 0;
+    if (may_come && (count == 0 || are_few(idle, count)))
+        request.doors = request.limit / ORDER_FLOOR + 1;
+    struct take_share *shares = list_shares(engine, &request.share_count);
+    request.shares = shares;
+    engine->taking = true;
+    parking->asked_ms = engine_now(engine);
     engine->edges.store_ops->take_requeued(engine->edges.store, &request);
+    free(shares);
+    free(idle);
 }
 
 // Keys are tenant/batch/id.
@@ -322,6 +425,24 @@ static bool is_far(const struct engine *engine, int64_t unix_ms)
     return unix_ms - engine_db_now(engine) > JOB_PARK_MS;
 }
 
+// Read past a full window: somebody leaves it for this job.
+static bool comes_straight(struct engine *engine, const struct job *job)
+{
+    struct parking *parking = &engine->parking;
+    const struct job_spec *spec = job->spec;
+    int64_t weight = gate_weight(engine, spec->tenant);
+    if (parking->lowest < 0 || spec->priority < parking->lowest)
+        return false;
+    if (spec->priority > parking->lowest)
+        return true;
+    if (parking->straight == 0 ||
+        shares_first(parking->shares, spec->tenant, weight) >= parking->before)
+        return false;
+    parking->straight--;
+    shares_stand(parking->shares, spec->tenant, weight, tokens_of(job));
+    return true;
+}
+
 // Where the job has to wait, whoever holds it; no reason: nowhere.
 static struct park_place place_of_new(struct engine *engine, const struct job *job)
 {
@@ -338,7 +459,7 @@ static struct park_place place_of_new(struct engine *engine, const struct job *j
         return (struct park_place){.reason = "paused", .due_ms = INT64_MAX};
     if (!engine->parking.reads_on)
         return (struct park_place){0};
-    if (engine->parking.lowest >= 0 && spec->priority > engine->parking.lowest) {
+    if (comes_straight(engine, job)) {
         engine->parking.to_leave++;
         return (struct park_place){0};
     }
@@ -353,7 +474,7 @@ bool parking_of_new(struct engine *engine, struct job *job)
     job->place = place_of_new(engine, job);
     if (!job->place.reason)
         return false;
-    job->place.tokens = (int64_t)job->spec->text_len / 4;
+    job->place.tokens = tokens_of(job);
     job->place.bytes = (int64_t)(job->raw->bytes + job->spec->text_len + job->spec->data_len);
     job->place.fails = job->spec->fail_on_deadline;
     return true;
@@ -474,11 +595,22 @@ static void look_at_window(struct engine *engine)
                   LOG_NUMBER("parked", parking->rows));
 }
 
+// A full window waits a second until it asks again; one that has emptied since does not.
+static void hurry(struct engine *engine)
+{
+    size_t most = (size_t)engine->config->worker.in_flight;
+    int64_t soon_ms = engine->parking.asked_ms + ASK_MS;
+    if (engine->parking.more && !engine->taking && engine->next_take_ms > soon_ms &&
+        window_len(engine) <= most * 7 / 8)
+        engine->next_take_ms = soon_ms;
+}
+
 void parking_send_away(struct engine *engine)
 {
     if (!engine->store_up || engine->draining)
         return;
     look_at_window(engine);
+    hurry(engine);
     send_in_exchange(engine);
     if (engine_now(engine) < engine->next_park_ms)
         return;

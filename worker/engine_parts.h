@@ -20,6 +20,7 @@
 #include "core/keys.h"
 #include "core/offsets.h"
 #include "core/order.h"
+#include "core/share.h"
 #include "engine.h"
 #include "engine_quota.h"
 #include "job/job.h"
@@ -99,8 +100,12 @@ struct parking {
     bool reads_on;         // the window is full of what has to wait: messages are parked
     int64_t full_since_ms; // it has been so since then; INT64_MAX: it is not
     bool more;             // others are due in PostgreSQL
-    int lowest;            // priority of a job in the window that has not begun; -1: none
+    struct shares *shares; // what tenants were given, and what of them stands in the window
+    int lowest;            // priority of a job in the window that may leave; -1: none
+    int64_t before;        // of that priority those come that begin before this virtual time
+    size_t straight;       // so many may come straight from Kafka for that
     bool exchanging;       // the question under way is one of a full window
+    int64_t asked_ms;      // when the last question was asked
     size_t asked;          // how many it asked for at most
     size_t to_leave;       // jobs that came in exchange for others
     int64_t rows, bytes;   // that the fleet has parked, with what was parked here since
@@ -189,6 +194,8 @@ void parking_init(struct engine *engine);
 void parking_deinit(struct engine *engine);
 // Every second, and when there is room: asks for what is due.
 void parking_ask(struct engine *engine);
+// Calls of the tenant were given so many tokens more.
+void parking_served(struct engine *engine, const char *tenant, int64_t tokens);
 void parking_answered(struct engine *engine, const struct store_event *event);
 // Whether PostgreSQL takes jobs that have to wait.
 bool parking_has_room(const struct engine *engine);
@@ -207,6 +214,8 @@ bool parking_is_key_paused(const struct engine *engine, const char *key_name);
 // engine_gate.c
 void gate_init(struct engine *engine);
 void gate_deinit(struct engine *engine);
+// A tenant's share against others.
+int64_t gate_weight(const struct engine *engine, const char *tenant);
 // After each step of a job: counts its slot, queues it where it is ready.
 void gate_update(struct engine *engine, struct job *job);
 // Lets pass what may pass. Returns when to look again (INT64_MAX: on an event).

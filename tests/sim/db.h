@@ -37,6 +37,7 @@ struct db_job {
     int64_t due_ms; // unix; INT64_MAX: never by itself
     int urgency;    // 9 - priority; -1: it is only to be ended
     char reason[16], *after_batch;
+    int64_t tokens; // 0: not known
     int priority;
     int64_t deadline_ms; // unix; INT64_MAX: none
     // its outcome

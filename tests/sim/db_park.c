@@ -110,6 +110,7 @@ void db_place(const struct db *db, struct db_job *job, const struct park_place *
     job->ready = stopped || place->due_ms == 0;
     job->urgency = stopped ? -1 : 9 - job->priority;
     job->fails = place->fails;
+    job->tokens = place->tokens;
     snprintf(job->reason, sizeof(job->reason), "%s", place->reason);
     free(job->after_batch);
     job->after_batch = own_strdup(place->after_batch);
@@ -201,8 +202,11 @@ static void look_what_came(struct db *db, int64_t now_ms)
 
 struct candidate {
     struct db_job *job;
-    int64_t place; // among those of its priority and tenant
-    bool later;    // its tenant's turn comes after others'
+    size_t place;   // among those of its tenant
+    int64_t begins; // virtual time
+    bool stands;    // its tenant has something in the window
+    bool door;      // it goes first for that
+    bool later;     // its tenant's turn comes after others'
 };
 
 static int compare_numbers(int64_t a, int64_t b)
@@ -223,15 +227,46 @@ static int by_pair(const void *left, const void *right)
     return order ? order : compare_numbers(a->job_no, b->job_no);
 }
 
-static int by_turn(const void *left, const void *right)
+// As compare_numbers, by what decides between candidates of one urgency.
+static int by_time(const struct candidate *a, const struct candidate *b)
 {
-    const struct candidate *a = left, *b = right;
-    int order = compare_numbers(a->job->urgency, b->job->urgency);
-    if (order == 0)
-        order = compare_numbers(a->place, b->place);
+    int order = compare_numbers(a->begins, b->begins);
     if (order == 0)
         order = compare_numbers(a->later, b->later);
     return order ? order : strcmp(a->job->tenant, b->job->tenant);
+}
+
+// Those that may go through the door: of tenants of which nothing stands, the foremost.
+static bool is_at_door(const struct candidate *candidate)
+{
+    return candidate->place == 1 && !candidate->stands;
+}
+
+static int by_door(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+    int order = compare_numbers(is_at_door(b), is_at_door(a));
+    return order ? order : by_time(a, b);
+}
+
+static int by_turn(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+    int order = compare_numbers(b->door, a->door);
+    if (order == 0)
+        order = compare_numbers(a->job->urgency, b->job->urgency);
+    if (order == 0)
+        order = by_time(a, b);
+    return order ? order : compare_numbers((int64_t)a->place, (int64_t)b->place);
+}
+
+// A tenant's jobs one after the other.
+static int by_tenant(const void *left, const void *right)
+{
+    const struct db_job *a = ((const struct candidate *)left)->job,
+                        *b = ((const struct candidate *)right)->job;
+    int order = strcmp(a->tenant, b->tenant);
+    return order ? order : by_pair(left, right);
 }
 
 static int by_answer(const void *left, const void *right)
@@ -243,23 +278,55 @@ static int by_answer(const void *left, const void *right)
     return order ? order : by_pair(left, right);
 }
 
-static bool is_wanted(const struct take_request *request, const struct db_job *job)
+static bool is_wanted(const struct take_request *request, const struct candidate *candidate)
 {
-    int least = 9 - request->least_priority;
-    if (job->urgency != least)
-        return job->urgency < least;
-    for (size_t i = 0; i < request->present_count; i++)
-        if (strcmp(request->present[i], job->tenant) == 0)
-            return false;
-    return true;
+    int least = 9 - request->least_priority, urgency = candidate->job->urgency;
+    return candidate->door || urgency < least ||
+           (urgency == least && candidate->begins < request->before);
 }
 
-static size_t pairs_of(const struct candidate *list, size_t count, int urgency)
+static struct take_share share_of(const struct take_request *request, const char *tenant)
 {
-    size_t pairs = 0;
-    for (size_t i = 0; i < count; i++)
-        pairs += list[i].job->urgency == urgency && list[i].place == 1;
-    return pairs;
+    for (size_t i = 0; i < request->share_count; i++)
+        if (strcmp(request->shares[i].tenant, tenant) == 0)
+            return request->shares[i];
+    return (struct take_share){tenant, 1, request->time_of_others, false};
+}
+
+// Of each tenant and priority the first ones. The list is sorted by tenant.
+static size_t cut(const struct take_request *request, struct candidate *list, size_t count)
+{
+    size_t tenants = 1, kept = 0, place = 0;
+    for (size_t i = 1; i < count; i++)
+        tenants += strcmp(list[i - 1].job->tenant, list[i].job->tenant) != 0;
+    const struct db_job *last = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct db_job *job = list[i].job;
+        bool first =
+            !last || last->urgency != job->urgency || strcmp(last->tenant, job->tenant) != 0;
+        last = job;
+        place = first ? 1 : place + 1;
+        if (place <= request->limit && place <= 4 * request->limit / tenants + 4)
+            list[kept++] = list[i];
+    }
+    return kept;
+}
+
+// The list is sorted by tenant.
+static void set_times(const struct take_request *request, struct candidate *list, size_t count)
+{
+    int64_t tokens = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct candidate *one = &list[i];
+        const struct db_job *job = one->job;
+        bool first = i == 0 || strcmp(list[i - 1].job->tenant, job->tenant) != 0;
+        struct take_share share = share_of(request, job->tenant);
+        one->place = first ? 1 : list[i - 1].place + 1;
+        one->stands = share.stands;
+        tokens = first ? 0 : tokens;
+        one->begins = share.time + tokens * TAKE_TOKEN_TIME / share.weight;
+        tokens += job->tokens ? job->tokens : TAKE_TOKENS;
+    }
 }
 
 static size_t gather(struct db *db, const struct take_request *request, struct candidate *list)
@@ -268,22 +335,19 @@ static size_t gather(struct db *db, const struct take_request *request, struct c
     size_t count = 0, kept = 0;
     for (size_t i = 0; i < db->jobs_count; i++) {
         struct db_job *job = &db->jobs[i];
-        if (job->requeued && job->ready && job->requeued_by == 0 && is_wanted(request, job))
-            list[count++] = (struct candidate){job, 1, strcmp(job->tenant, after) <= 0};
+        if (job->requeued && job->ready && job->requeued_by == 0)
+            list[count++] =
+                (struct candidate){.job = job, .later = strcmp(job->tenant, after) <= 0};
     }
-    qsort(list, count, sizeof(*list), by_pair);
-    for (size_t i = 1; i < count; i++)
-        if (list[i].job->urgency == list[i - 1].job->urgency &&
-            strcmp(list[i].job->tenant, list[i - 1].job->tenant) == 0)
-            list[i].place = list[i - 1].place + 1;
-    struct candidate *all = own_array(count + 1, sizeof(*all));
-    memcpy(all, list, count * sizeof(*all));
-    for (size_t i = 0; i < count; i++) {
-        size_t most = request->limit / pairs_of(all, count, all[i].job->urgency) + 1;
-        if ((size_t)all[i].place <= most)
-            list[kept++] = all[i];
-    }
-    free(all);
+    qsort(list, count, sizeof(*list), by_tenant);
+    count = cut(request, list, count);
+    set_times(request, list, count);
+    qsort(list, count, sizeof(*list), by_door);
+    for (size_t i = 0; i < count && i < request->doors; i++)
+        list[i].door = is_at_door(&list[i]);
+    for (size_t i = 0; i < count; i++)
+        if (is_wanted(request, &list[i]))
+            list[kept++] = list[i];
     qsort(list, kept, sizeof(*list), by_turn);
     return kept < request->limit ? kept : request->limit;
 }
@@ -312,7 +376,8 @@ size_t db_take_requeued(struct db *db, const struct take_request *request, int64
     for (size_t i = 0; i < db->jobs_count; i++) {
         struct db_job *job = &db->jobs[i];
         if (job->requeued && job->requeued_by == worker && job->requeued_serial == serial)
-            list[count++] = (struct candidate){job, 1, strcmp(job->tenant, after) <= 0};
+            list[count++] =
+                (struct candidate){.job = job, .later = strcmp(job->tenant, after) <= 0};
     }
     qsort(list, count, sizeof(*list), by_answer);
     CHECK(count <= request->limit);

@@ -295,7 +295,10 @@ static struct park_place some_place(struct test *test)
         {.reason = "batch", .due_ms = INT64_MAX, .after_batch = "b"},
         {.reason = "batch", .due_ms = INT64_MAX, .after_batch = "never"},
     };
-    return places[range(test, 0, (int64_t)(sizeof(places) / sizeof(places[0])) - 1)];
+    struct park_place place =
+        places[range(test, 0, (int64_t)(sizeof(places) / sizeof(places[0])) - 1)];
+    place.tokens = range(test, 0, 3) * 700;
+    return place;
 }
 
 static void op_claim(struct test *test)
@@ -545,13 +548,21 @@ static int64_t model_number(const struct test *test, int64_t real)
 static void op_take(struct test *test)
 {
     struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
-    const char *present[] = {test->tenant};
     int64_t numbers[50];
+    char other[60];
+    snprintf(other, sizeof(other), "%s-other", test->tenant);
+    const struct take_share shares[] = {
+        {test->tenant, range(test, 1, 3), range(test, -3, 3) * 1000000, range(test, 0, 1)},
+        {other, range(test, 1, 3), range(test, -3, 3) * 1000000, range(test, 0, 1)},
+    };
     struct take_request request = {
         .limit = (size_t)range(test, 1, 4),
         .least_priority = (int)range(test, 0, 1) ? -1 : (int)range(test, 3, 6),
-        .present = present,
-        .present_count = (size_t)range(test, 0, 1),
+        .before = range(test, -2, 3) * 1000000,
+        .doors = (size_t)range(test, 0, 2),
+        .shares = shares,
+        .share_count = (size_t)range(test, 0, 2),
+        .time_of_others = range(test, -1, 1) * 1000000,
         .after_tenant = range(test, 0, 1) ? test->tenant : NULL,
     };
     run_sql(test, "update precis_data.batches set end_looked_at = null");

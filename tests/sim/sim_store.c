@@ -33,8 +33,8 @@ enum op_kind {
     OP_RELEASE,
 };
 
-#define OP_TEXTS   12
-#define OP_PRESENT 8
+#define OP_TEXTS  12
+#define OP_SHARES 8
 
 // A request that is kept: one struct for all kinds, with its strings.
 struct op {
@@ -64,7 +64,7 @@ struct op {
     struct park_place place;
     struct park_request park;
     struct take_request take;
-    const char *present[OP_PRESENT];
+    struct take_share shares[OP_SHARES];
 };
 
 struct sim_store {
@@ -759,13 +759,15 @@ static void ask_take(void *context, const struct take_request *request)
 {
     struct sim_store *store = context;
     struct op *op = add(store, OP_TAKE, (struct slot_id){0});
-    CHECK(request->present_count <= OP_PRESENT);
+    CHECK(request->share_count <= OP_SHARES);
     op->number = ++store->next_serial;
     op->take = *request;
     op->take.after_tenant = keep(op, request->after_tenant);
-    for (size_t i = 0; i < request->present_count; i++)
-        op->present[i] = keep(op, request->present[i]);
-    op->take.present = op->present;
+    for (size_t i = 0; i < request->share_count; i++) {
+        op->shares[i] = request->shares[i];
+        op->shares[i].tenant = keep(op, request->shares[i].tenant);
+    }
+    op->take.shares = op->shares;
 }
 
 static void ask_quota(void *context, struct slot_id owner, const struct quota_ask *asks,

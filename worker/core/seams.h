@@ -24,6 +24,7 @@
 #include "base/slots.h"
 #include "core/budget.h"
 #include "core/quota.h"
+#include "core/share.h"
 #include "core/usage.h"
 
 struct job_spec;
@@ -294,15 +295,20 @@ enum park_verdict {
     PARK_FENCED, // another worker took the job over
 };
 
-// Which parked jobs are wanted.
+// Which parked jobs are wanted: the highest priority first; within it by the virtual time at which
+// they begin, a tenant's jobs one after the other, by deadline, then as they came.
 struct take_request {
     size_t limit;
-    // Of a full window, for an exchange: of a higher priority than this, or of this one and of a
-    // tenant that is not among `present`. -1: any.
+    // Of a full window, for an exchange: of a higher priority than this, or of this one and with a
+    // virtual time before this. -1: any.
     int least_priority;
-    const char *const *present;
-    size_t present_count;
-    const char *after_tenant; // whose turn it was last; NULL: nobody's
+    int64_t before;
+    // So many go first of tenants of which nothing stands in the window, whatever their priority.
+    size_t doors;
+    const struct take_share *shares;
+    size_t share_count;
+    int64_t time_of_others;   // of tenants that are not among them; their weight is 1
+    const char *after_tenant; // whose turn it was last, where times are equal; NULL: nobody's
 };
 
 // Something that users paused: CONTRACT.md, section 5.

@@ -135,17 +135,29 @@ void store_take_requeued(void *context, const struct take_request *request)
     item->serial = ++store->next_serial;
     item->request = *request;
     item->request.after_tenant = store_item_text(item, request->after_tenant);
-    const char **present =
-        store_item_bytes(item, request->present, request->present_count * sizeof(char *));
-    for (size_t i = 0; i < request->present_count; i++)
-        present[i] = store_item_text(item, request->present[i]);
-    item->request.present = present;
+    struct take_share *shares =
+        store_item_bytes(item, request->shares, request->share_count * sizeof(*shares));
+    for (size_t i = 0; i < request->share_count; i++)
+        shares[i].tenant = store_item_text(item, shares[i].tenant);
+    item->request.shares = shares;
     store_ask(store, STORE_KIND_REQUEUED, item);
 }
 
 static const struct take_item *take_of(struct store_item *item)
 {
     return (const struct take_item *)(const void *)item;
+}
+
+static void add_shares(struct store_args *args, const struct take_request *request)
+{
+    struct pg_array *tenant = store_args_array(args), *weight = store_args_array(args),
+                    *time = store_args_array(args), *stands = store_args_array(args);
+    for (size_t i = 0; i < request->share_count; i++) {
+        pg_array_add_text(tenant, request->shares[i].tenant);
+        pg_array_add_int(weight, request->shares[i].weight);
+        pg_array_add_int(time, request->shares[i].time);
+        pg_array_add_text(stands, request->shares[i].stands ? "t" : "f");
+    }
 }
 
 static void run_take(struct store *store, const struct take_item *item, struct pg_link *link)
@@ -159,9 +171,10 @@ static void run_take(struct store *store, const struct take_item *item, struct p
     store_args_int(&args, (int64_t)request->limit);
     store_args_int(&args, 9 - request->least_priority);
     store_args_text(&args, after);
-    struct pg_array *present = store_args_array(&args);
-    for (size_t i = 0; i < request->present_count; i++)
-        pg_array_add_text(present, request->present[i]);
+    store_args_int(&args, request->before);
+    store_args_int(&args, (int64_t)request->doors);
+    store_args_int(&args, request->time_of_others);
+    add_shares(&args, request);
     store_args_run(&args, link, STORE_SQL_take_requeued);
     store_args_deinit(&args);
     store_args_init(&args);

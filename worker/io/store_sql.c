@@ -2,6 +2,7 @@
 // The texts of the store's statements.
 #include "io/store_sql.h"
 
+#include "core/share.h"
 #include "io/store_sql_parts.h"
 
 const struct pg_statement store_statements[STORE_SQL_COUNT] = {

@@ -101,4 +101,8 @@
     " d.kafka_timestamp, d.attempts, to_char(d.failed_at at time zone 'UTC',"                      \
     " 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), d.worker, coalesce(length(d.value) > 921600, false)"
 
+// A number of the source, in a statement.
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number)  TEXT_OF_(number)
+
 #endif
