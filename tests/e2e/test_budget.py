@@ -89,6 +89,26 @@ def test_a_budget_for_50_of_200_jobs(precis):
     precis.check_promises(names)
 
 
+@pytest.mark.modelsim("--latency", "50-250ms", "--model", "grok-4.3:in=0.00025,cached=0.00006,out=0.001,factor=2.2")
+def test_a_provider_that_counts_more_tokens_than_we_do(precis):
+    """Twice what was estimated: the wall stands from the first call on, before anything could be learned."""
+    for _ in range(2):
+        precis.start_worker()
+    budget = decimal.Decimal("0.025")
+    set_budget(precis, "--tenant", "legal", "--life", str(budget))
+    names = [f"counted-{n}" for n in range(120)]
+    submit(precis, "legal", names)
+    wait_until("the money to be spent", lambda: all_at_the_wall(precis, "legal", 120), 120, every=0.5)
+    used = billed(precis)
+    rows = precis.rows("select input_tokens from precis.costs where tenant = 'legal' and outcome = 'ok'")
+    print(f"{used / budget:.1%} of the budget used, {len(rows)} calls, {max(row['input_tokens'] for row in rows)} input tokens")
+    assert used <= budget, (used, budget)
+    assert used >= budget * decimal.Decimal("0.8"), (used, budget)
+    for worker in precis.workers:
+        worker.terminate()
+    precis.check_bill()
+
+
 @pytest.mark.modelsim("--latency", "100-400ms", "--fault", "die_mid_body:0.03")
 def test_workers_that_die_spend_no_more(precis):
     """A call whose worker was killed keeps its money: it may have been paid."""

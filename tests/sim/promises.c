@@ -194,11 +194,15 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-// Whether the other's last plan asks what this request asks: the same model, in the same mode.
-static bool asks_the_same(const struct db *db, const struct db_attempt *row, int64_t other)
+// Whether the other's last plan, or that of the job whose answer it has, asks what this request
+// asks: the same model, in the same mode.
+static bool asks_the_same(const struct db *db, const struct db_attempt *row,
+                          const struct db_job *other)
 {
+    while (other->copied_from > 0)
+        other = &db->jobs[other->copied_from - 1];
     const struct saved_plan *mine = plan_of(db, row->job_no, row->plan_no);
-    const struct saved_plan *plan = plan_of(db, other, INT32_MAX);
+    const struct saved_plan *plan = plan_of(db, other->job_no, INT32_MAX);
     return mine && plan && strcmp(mine->model, plan->model) == 0 &&
            same_text(mine->reasoning_mode, plan->reasoning_mode);
 }
@@ -214,8 +218,7 @@ static void check_twins(struct schedule *schedule, const struct db_job *job, con
         const struct db_job *other = &db->jobs[i];
         if (other == job || memcmp(other->content_hash, job->content_hash, 32) != 0 ||
             strcmp(other->document_sha256, job->document_sha256) != 0 || // a file that has changed
-            (is_fresh(db, other) && other->copied_from == 0) ||
-            !asks_the_same(db, row, other->job_no))
+            (is_fresh(db, other) && other->copied_from == 0) || !asks_the_same(db, row, other))
             continue;
         if (other->outcomes > 0 && other->state == JOB_DONE)
             promise_broken(schedule, "request %s is paid, and %s has the answer", request_id,

@@ -67,6 +67,25 @@ static void ten_samples_go_far(void **state)
     assert_in_range(calibrate_input_upper(&calibrate, SCRIPT_LATIN, 1000), 900, 1150);
 }
 
+// Money is reserved by bytes until enough is known, and by more than was ever seen after that.
+static void money_is_reserved_by_what_cannot_be_passed(void **state)
+{
+    (void)state;
+    struct calibrate calibrate;
+    calibrate_init(&calibrate);
+    assert_int_equal(calibrate_input_most(NULL, SCRIPT_LATIN, 1000, 5000), 5000);
+    for (int i = 0; i < 19; i++)
+        calibrate_input_told(&calibrate, SCRIPT_LATIN, 1000, 900 + i);
+    assert_int_equal(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 5000), 5000);
+    calibrate_input_told(&calibrate, SCRIPT_LATIN, 1000, 2000);
+    assert_in_range(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 5000), 2990, 3000);
+    assert_int_equal(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 2500), 2500);
+    assert_int_equal(calibrate_input_most(&calibrate, SCRIPT_CJK, 1000, 2500), 2500);
+    for (int i = 0; i < 100; i++)
+        calibrate_input_told(&calibrate, SCRIPT_LATIN, 1000, 1000);
+    assert_in_range(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 5000), 2500, 3000);
+}
+
 static void samples_that_say_nothing_change_nothing(void **state)
 {
     (void)state;
@@ -131,6 +150,21 @@ static void an_answer_that_is_cut_off_gives_room_again(void **state)
     assert_true(calibrate_output_limit(&calibrate, kind, 4000) > 2 * before);
 }
 
+// A bound that answers pass is only a guess: those of its kind get what they need.
+static void a_bound_that_cuts_answers_off_is_raised(void **state)
+{
+    (void)state;
+    struct calibrate calibrate;
+    calibrate_init(&calibrate);
+    int kind = calibrate_kind(0, false, true);
+    calibrate_output_cut(&calibrate, kind, 1000, 1000);
+    assert_int_equal(calibrate_output_limit(&calibrate, kind, 1000), 2000);
+    for (int i = 0; i < 60; i++)
+        calibrate_output_told(&calibrate, kind, 1000, 1300);
+    assert_in_range(calibrate_output_limit(&calibrate, kind, 1000), 1600, 2000);
+    assert_in_range(calibrate_output_limit(&calibrate, kind, 600), 900, 1200);
+}
+
 static void each_kind_is_its_own(void **state)
 {
     (void)state;
@@ -151,10 +185,12 @@ int main(void)
         cmocka_unit_test(nothing_learned_is_the_worst_case),
         cmocka_unit_test(the_factor_is_found_for_each_script),
         cmocka_unit_test(ten_samples_go_far),
+        cmocka_unit_test(money_is_reserved_by_what_cannot_be_passed),
         cmocka_unit_test(samples_that_say_nothing_change_nothing),
         cmocka_unit_test(answers_that_are_short_get_a_smaller_limit),
         cmocka_unit_test(what_is_expected_is_less_than_what_is_allowed),
         cmocka_unit_test(an_answer_that_is_cut_off_gives_room_again),
+        cmocka_unit_test(a_bound_that_cuts_answers_off_is_raised),
         cmocka_unit_test(each_kind_is_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

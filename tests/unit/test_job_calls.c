@@ -46,7 +46,7 @@ static void each_call_is_estimated_by_its_own_text(void **state)
     walk_to_admit(&walk, WALK_JOB(""));
     walk_to_call(&walk);
     struct job *job = walk.job;
-    int64_t overhead = prompt_overhead_tokens(job->spec, NULL);
+    int64_t overhead = prompt_overhead_tokens(job->spec, NULL, NULL);
     int64_t text = tokens_estimate(job->text, job->text_len);
     assert_int_equal(job->call.input_tokens_estimate, overhead + tokens_upper(text));
     walk_content(&walk, "nothing", "stop");
@@ -168,6 +168,52 @@ static const char *long_job(struct buf *out, const char *on_too_long)
         buf_printf(out, "Clause %d says that party %d pays party %d on day %d. ", i, i, i + 1, i);
     buf_add_str(out, "\"}}");
     return buf_str(out);
+}
+
+// A user's own form: what has an end gets its bound, what has none all there is after a cut.
+static void a_cut_answer_of_an_own_form_gets_more_room(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *limit;
+        int64_t least, most, again_least, again_most;
+    } rows[] = {
+        {",\"maxLength\":3000", 1200, 1800, 2400, 3600},
+        {"", 1024, 1024, 4096, 4096},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf job OWN_BUF;
+        buf_init(&job, 0);
+        buf_printf(&job,
+                   WALK_JOB("\"summarize\":{\"reasoning_mode\":\"non-reasoning\","
+                            "\"evidence\":\"none\",\"output_schema\":{\"type\":\"object\","
+                            "\"properties\":{\"a\":{\"type\":\"string\"%s}}}},"),
+                   rows[i].limit);
+        struct walk walk;
+        walk_to_admit(&walk, buf_str(&job));
+        walk_to_call(&walk);
+        assert_in_range(walk.job->call.max_output_tokens, rows[i].least, rows[i].most);
+        walk_content(&walk, "{\"a\":\"and so", "length");
+        walk_recorded(&walk, RECORD_DONE);
+        walk_to_call(&walk);
+        assert_in_range(walk.job->call.max_output_tokens, rows[i].again_least, rows[i].again_most);
+        walk_deinit(&walk);
+    }
+}
+
+// A budget reserves what no vocabulary can pass: a token for each byte.
+static void the_bound_of_the_cost_is_one_of_bytes(void **state)
+{
+    (void)state;
+    struct walk walk;
+    int64_t overhead_bytes;
+    walk_to_admit(&walk, WALK_JOB(""));
+    walk_to_call(&walk);
+    prompt_overhead_tokens(walk.job->spec, NULL, &overhead_bytes);
+    int64_t bytes = overhead_bytes + (int64_t)walk.job->text_len;
+    assert_int_equal(walk.job->call.at_most_picousd, bytes + 10 * walk.job->call.max_output_tokens);
+    assert_true((int64_t)walk.job->call.body.len <= bytes + 1500); // JSON around it, and escapes
+    walk_deinit(&walk);
 }
 
 static void too_long_makes_a_plan_of_smaller_parts(void **state)
@@ -579,6 +625,8 @@ int main(void)
         cmocka_unit_test(a_bad_answer_is_repaired_once),
         cmocka_unit_test(a_cut_answer_gets_more_room_once),
         cmocka_unit_test(no_more_room_than_the_model_has),
+        cmocka_unit_test(a_cut_answer_of_an_own_form_gets_more_room),
+        cmocka_unit_test(the_bound_of_the_cost_is_one_of_bytes),
         cmocka_unit_test(too_long_makes_a_plan_of_smaller_parts),
         cmocka_unit_test(too_long_fails_where_the_job_says_so),
         cmocka_unit_test(too_long_cuts_where_the_job_says_so),

@@ -286,6 +286,14 @@ static void the_limit_follows_from_the_request(void **state)
         {"", REASONING_MODE, 4096, 4096},
         {"\"summarize\":{\"reasoning_mode\":\"non-reasoning\"},", REASONING_MODE, 1024, 1700},
         {"\"summarize\":{\"output_schema\":{\"type\":\"object\"}},", REASONING_NONE, 4096, 4096},
+        {"\"summarize\":{\"output_schema\":{\"properties\":{\"a\":{\"type\":\"number\"}}}},",
+         REASONING_NONE, 1024, 1024},
+        {"\"summarize\":{\"output_schema\":{\"properties\":{\"a\":{\"type\":\"string\","
+         "\"maxLength\":3000}}}},",
+         REASONING_NONE, 1200, 3800},
+        {"\"summarize\":{\"output_schema\":{\"properties\":{\"a\":{\"type\":\"string\","
+         "\"maxLength\":30000}}}},",
+         REASONING_NONE, 4096, 4096},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct buf job;

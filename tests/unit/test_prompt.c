@@ -329,7 +329,7 @@ static void test_overhead_is_an_upper_bound(void **state)
     struct job_spec spec = basic_spec();
     spec.document_name = (char *)(uintptr_t) "contract 12 of 40000.txt";
     spec.language = (char *)(uintptr_t) "\xe4\xb8\xad\xe6\x96\x87";
-    int64_t overhead = prompt_overhead_tokens(&spec, NULL);
+    int64_t most_bytes, overhead = prompt_overhead_tokens(&spec, NULL, &most_bytes);
     for (uint64_t random = 0; random < 60; random++) {
         struct prompt prompt;
         struct prompt_order order = {.spec = &spec,
@@ -341,9 +341,13 @@ static void test_overhead_is_an_upper_bound(void **state)
                                      .document_name = spec.document_name};
         prompt_build(&prompt, &order);
         int64_t tokens = 11 + tokens_estimate(prompt.schema_json, strlen(prompt.schema_json));
-        for (size_t i = 0; i < prompt.count; i++)
+        size_t bytes = strlen(prompt.schema_json);
+        for (size_t i = 0; i < prompt.count; i++) {
             tokens += tokens_estimate(prompt.messages[i].content, prompt.messages[i].content_len);
+            bytes += prompt.messages[i].content_len;
+        }
         assert_true(tokens_upper(tokens) <= overhead);
+        assert_true((int64_t)bytes + 40 <= most_bytes);
         prompt_deinit(&prompt);
     }
     assert_true(overhead < 2000);
@@ -370,10 +374,13 @@ static void test_overhead_remembers_the_last(void **state)
     for (size_t round = 0; round < 200; round++) {
         const struct job_spec *spec =
             &specs[round * round % 11 % (sizeof(specs) / sizeof(specs[0]))];
-        assert_int_equal(prompt_overhead_tokens(spec, &last), prompt_overhead_tokens(spec, NULL));
+        int64_t bytes, fresh_bytes;
+        assert_int_equal(prompt_overhead_tokens(spec, &last, &bytes),
+                         prompt_overhead_tokens(spec, NULL, &fresh_bytes));
+        assert_int_equal(bytes, fresh_bytes);
     }
-    assert_true(prompt_overhead_tokens(&specs[4], &last) >
-                prompt_overhead_tokens(&specs[0], &last));
+    assert_true(prompt_overhead_tokens(&specs[4], &last, NULL) >
+                prompt_overhead_tokens(&specs[0], &last, NULL));
     prompt_overhead_deinit(&last);
 }
 

@@ -20,6 +20,8 @@
 #define OUTPUT_SPREADS 6
 #define OUTPUT_MARGIN  1.25
 #define MOST_FADES     0.999
+#define MONEY_SAMPLES  20
+#define MONEY_MARGIN   1.5
 
 void calibrate_init(struct calibrate *calibrate)
 {
@@ -92,6 +94,15 @@ int64_t calibrate_input_upper(const struct calibrate *calibrate, enum calibrate_
     return scaled(estimate, mean->mean + 2 * sqrt(mean->variance));
 }
 
+int64_t calibrate_input_most(const struct calibrate *calibrate, enum calibrate_script script,
+                             int64_t estimate, int64_t bytes)
+{
+    if (!calibrate || calibrate->input[script].samples < MONEY_SAMPLES)
+        return bytes;
+    int64_t seen = scaled(estimate, calibrate->input[script].most * MONEY_MARGIN);
+    return seen < bytes ? seen : bytes;
+}
+
 void calibrate_input_told(struct calibrate *calibrate, enum calibrate_script script,
                           int64_t estimate, int64_t reported)
 {
@@ -119,12 +130,15 @@ int64_t calibrate_output_expected(const struct calibrate *calibrate, int kind, i
 
 int64_t calibrate_output_limit(const struct calibrate *calibrate, int kind, int64_t bound)
 {
-    if (!calibrate || calibrate->output[kind].samples < OUTPUT_SAMPLES)
+    if (!calibrate)
         return bound;
     const struct calibrate_mean *mean = &calibrate->output[kind];
+    int64_t most = mean->most > 1 ? scaled(bound, mean->most) : bound;
+    if (mean->samples < OUTPUT_SAMPLES)
+        return most;
     double usual = mean->mean + OUTPUT_SPREADS * sqrt(mean->variance);
     double longest = mean->most * OUTPUT_MARGIN;
-    return bounded(scaled(bound, usual > longest ? usual : longest), bound);
+    return bounded(scaled(bound, usual > longest ? usual : longest), most);
 }
 
 void calibrate_output_told(struct calibrate *calibrate, int kind, int64_t bound, int64_t tokens)

@@ -4,8 +4,11 @@
 // by what was learned instead of by the worst case is what makes a token limit usable.
 //
 // Means are exponentially weighted: 0.2 for each of the first ten samples, 0.05 after them. Samples
-// of under 200 tokens, and ratios outside 0.3 to 4, say nothing. Nothing here is money: a budget
-// reserves by bounds that do not learn.
+// of under 200 tokens, and ratios outside 0.3 to 4, say nothing.
+//
+// Money is reserved by more than what is likely: no vocabulary has more tokens than a text has
+// bytes, so that is the bound of the input until twenty counts are known; then it is half as much
+// again as the largest ratio that was seen.
 #ifndef PRECIS_CORE_CALIBRATE_H
 #define PRECIS_CORE_CALIBRATE_H
 
@@ -48,12 +51,16 @@ int calibrate_kind(int prompt, bool reasoning, bool own_schema);
 // anything is learned that is estimate · 1.32. NULL has learned nothing.
 int64_t calibrate_input_upper(const struct calibrate *calibrate, enum calibrate_script script,
                               int64_t estimate);
+// The input tokens that may be billed at most, of a prompt of so many bytes with that estimate.
+int64_t calibrate_input_most(const struct calibrate *calibrate, enum calibrate_script script,
+                             int64_t estimate, int64_t bytes);
 void calibrate_input_told(struct calibrate *calibrate, enum calibrate_script script,
                           int64_t estimate, int64_t reported);
 
 // The output limit to send and to reserve, where `bound` follows from the request itself (its
-// lengths and schema): less, once 30 answers of the kind have shown that they are shorter. At
-// least CALIBRATE_OUTPUT_LEAST, or the bound. NULL has learned nothing.
+// lengths and schema): less, once 30 answers of the kind have shown that they are shorter, and more
+// where answers were cut off by the bound itself. At least CALIBRATE_OUTPUT_LEAST, or the bound.
+// NULL has learned nothing.
 #define CALIBRATE_OUTPUT_LEAST 256
 int64_t calibrate_output_limit(const struct calibrate *calibrate, int kind, int64_t bound);
 // The output tokens to reserve of a limit a minute: mean + 2 s, once five answers of the kind are

@@ -19,6 +19,7 @@
 #include "core/visible.h"
 
 #define FENCE_CHARS   (PROMPT_ID_BYTES - 1)
+#define FRAME_BYTES   64 // of a request and its messages
 #define OUTLINE_DEPTH 8
 
 static void add_message(struct prompt *prompt, const char *role, struct buf *content)
@@ -426,7 +427,7 @@ int64_t prompt_tokens(const struct prompt *prompt)
 }
 
 // Of all but the document and its name.
-static int64_t form_tokens(const struct job_spec *spec)
+static int64_t form_tokens(const struct job_spec *spec, int64_t *out_bytes)
 {
     struct prompt longest = {.count = 0};
     size_t most = 0;
@@ -451,17 +452,20 @@ static int64_t form_tokens(const struct job_spec *spec)
     // The kinds say much the same, so the longest is at most a few tokens short of the largest; and
     // the fence's letters may count for more than those drawn here.
     int64_t tokens = prompt_tokens(&longest) + 24;
+    *out_bytes = (int64_t)most + 24 + FRAME_BYTES;
     prompt_deinit(&longest);
     return tokens;
 }
 
-static int64_t name_tokens(const char *name)
+static int64_t name_tokens(const char *name, int64_t *out_bytes)
 {
+    *out_bytes = 0;
     if (!name || !*name)
         return 0;
     struct buf text OWN_BUF;
     buf_init(&text, 0);
     add_name(&text, name);
+    *out_bytes = (int64_t)text.len;
     return 1 + tokens_estimate(buf_str(&text), text.len);
 }
 
@@ -489,18 +493,24 @@ void prompt_overhead_deinit(struct prompt_overhead *last)
     buf_deinit(&last->key);
 }
 
-int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhead *last)
+int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhead *last,
+                               int64_t *out_bytes)
 {
-    int64_t name = name_tokens(spec->document_name);
-    if (!last)
-        return tokens_upper(form_tokens(spec) + name);
+    int64_t name_bytes, name = name_tokens(spec->document_name, &name_bytes);
+    struct prompt_overhead own = {.tokens = 0};
     struct buf key OWN_BUF;
     buf_init(&key, 0);
-    add_key(&key, spec);
-    if (key.len != last->key.len || memcmp(key.data, last->key.data, key.len) != 0) {
+    if (last)
+        add_key(&key, spec);
+    if (!last) {
+        last = &own;
+        own.tokens = form_tokens(spec, &own.bytes);
+    } else if (key.len != last->key.len || memcmp(key.data, last->key.data, key.len) != 0) {
         buf_clear(&last->key);
         buf_add(&last->key, key.data, key.len);
-        last->tokens = form_tokens(spec);
+        last->tokens = form_tokens(spec, &last->bytes);
     }
+    if (out_bytes)
+        *out_bytes = last->bytes + name_bytes;
     return tokens_upper(last->tokens + name);
 }

@@ -100,13 +100,15 @@ void prompt_build_pack(struct prompt *out, const struct job_spec *spec,
 // The last answer of prompt_overhead_tokens, for the jobs behind it that ask the same of a model.
 struct prompt_overhead {
     struct buf key; // what of a spec stands in every prompt
-    int64_t tokens;
+    int64_t tokens, bytes;
 };
 void prompt_overhead_init(struct prompt_overhead *last);
 void prompt_overhead_deinit(struct prompt_overhead *last);
 // An upper bound for the tokens of everything but the text, over all kinds of call: messages,
-// schema, framing. A repair is not counted in. `last` may be NULL.
-int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhead *last);
+// schema, framing. A repair is not counted in. `last` may be NULL. *out_bytes (may be NULL): its
+// bytes, with more for the framing than any vocabulary has tokens for it.
+int64_t prompt_overhead_tokens(const struct job_spec *spec, struct prompt_overhead *last,
+                               int64_t *out_bytes);
 
 // The part of it that makes schemas (core/prompt_schema.c). The answer's schema for a kind of call
 // on the heap, and whether it is a strict one.

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/schema_size.h"
+
 enum job_kind { JOB_SUMMARIZE };
 
 // Where the document is. TEXT: in the spec, also where it came as data of a text type in UTF-8.
@@ -55,9 +57,10 @@ struct job_spec {
     char *model; // route or model, "default"
     int64_t max_chars;
     int64_t points_min, points_max;
-    char *language, *instructions; // NULL: none
-    char *template_label;          // "name@version", told and not obeyed; NULL: none
-    char *output_schema_json;      // in the user's own order of members; NULL: none
+    char *language, *instructions;  // NULL: none
+    char *template_label;           // "name@version", told and not obeyed; NULL: none
+    char *output_schema_json;       // in the user's own order of members; NULL: none
+    struct schema_size schema_size; // of the answers by it
     bool evidence_quotes;
     enum too_long on_too_long;
     enum reasoning_mode reasoning_mode;

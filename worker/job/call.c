@@ -15,6 +15,7 @@
 #define DEFAULT_TOKENS_PER_SECOND 50
 #define LEAST_TOKENS_PER_SECOND   10
 #define ROUNDING_TOKENS           8
+#define REPAIR_BYTES              1000 // of a repair's own words
 
 void call_deinit(struct call *call)
 {
@@ -109,7 +110,7 @@ static void build_prompt(struct job *job, const struct job_now *now, struct prom
 }
 
 // Of the text that the call is about, and of the bad answer that it repairs.
-static int64_t text_tokens(struct job *job)
+static void count_text(struct job *job)
 {
     struct buf joined OWN_BUF;
     const char *text;
@@ -118,9 +119,13 @@ static int64_t text_tokens(struct job *job)
     plan_call_text(job, &joined, &text, &len);
     int64_t tokens = text == job->text && len == job->text_len ? plan_text_tokens(job)
                                                                : tokens_estimate(text, len);
-    if (job->call.bad_answer)
-        tokens += tokens_estimate(job->call.bad_answer, strlen(job->call.bad_answer));
-    return tokens;
+    job->need_bytes = (int64_t)len;
+    if (job->call.bad_answer) {
+        size_t bad_len = strlen(job->call.bad_answer);
+        tokens += tokens_estimate(job->call.bad_answer, bad_len);
+        job->need_bytes += (int64_t)(bad_len + strlen(job->call.bad_reason)) + REPAIR_BYTES;
+    }
+    job->need_tokens = tokens;
 }
 
 static enum calibrate_script script_of(struct job *job)
@@ -147,15 +152,18 @@ static int64_t output_bound(struct job *job)
 }
 
 // What is sent as the output limit: the job's own word, else what follows from the form of the
-// answer, less where the model's answers were shorter; twice as much after one that was cut off.
+// answer, less where the model's answers were shorter. After one that was cut off, which is tried
+// once more and not again: twice as much, or all where the form has no end.
 static int64_t output_limit(const struct job *job, const struct calibrate *calibrate, int64_t bound)
 {
-    int64_t most = job->plan.model->max_output_tokens;
+    int64_t most = job->plan.model->max_output_tokens, limit = bound;
+    if (job->spec->max_output_tokens == 0)
+        limit = calibrate_output_limit(calibrate, answer_kind(job), bound);
+    if (job->call.widened && limit < bound)
+        limit = bound;
     if (job->call.widened)
-        return bound * 2 < most ? bound * 2 : most;
-    if (job->spec->max_output_tokens > 0)
-        return bound;
-    return calibrate_output_limit(calibrate, answer_kind(job), bound);
+        limit = plan_form_is_open(job, job->plan.calls[job->plan.cursor].kind) ? most : limit * 2;
+    return limit < most ? limit : most;
 }
 
 int64_t call_output_limit(const struct job *job, const struct calibrate *calibrate)
@@ -167,7 +175,7 @@ int64_t call_output_limit(const struct job *job, const struct calibrate *calibra
 int64_t call_plain_tokens(struct job *job)
 {
     if (job->need_tokens < 0)
-        job->need_tokens = text_tokens(job);
+        count_text(job);
     return tokens_within(plan_overhead_tokens(job)) + job->need_tokens;
 }
 
@@ -182,19 +190,27 @@ void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_
     *out_output = whole ? limit : expected;
 }
 
-// What the attempt may cost at most: every token at its upper bound.
+// What the attempt may cost at most, which budgets reserve: every token at a bound that holds for
+// any vocabulary. The job's own ceiling is compared with what the estimate allows for: what does
+// not fit there fails, and does not wait.
 static bool cost_bound(struct job *job, struct failure *out)
 {
     struct call *call = &job->call;
-    struct usage most = {.known = true,
-                         .input_tokens = call->input_tokens_estimate,
-                         .output_tokens = call->max_output_tokens};
-    if (!price_of_usage(&job->plan.model->price, &most, &call->at_most_picousd)) {
+    const struct price *price = &job->plan.model->price;
+    const struct usage most = {.known = true,
+                               .input_tokens = call->input_tokens_most,
+                               .output_tokens = call->max_output_tokens};
+    const struct usage likely = {.known = true,
+                                 .input_tokens = call->input_tokens_estimate,
+                                 .output_tokens = call->max_output_tokens};
+    int64_t likely_picousd;
+    if (!price_of_usage(price, &most, &call->at_most_picousd) ||
+        !price_of_usage(price, &likely, &likely_picousd)) {
         failure_set(out, ERR_NO_PRICE, "the cost of a call passes the largest number");
         return false;
     }
     int64_t ceiling = job->spec->max_cost_picousd;
-    if (ceiling >= 0 && call->at_most_picousd > ceiling - job->spent_picousd) {
+    if (ceiling >= 0 && likely_picousd > ceiling - job->spent_picousd) {
         failure_set(out, ERR_TOO_DEAR, "the next call might pass the job's max_cost_usd");
         return false;
     }
@@ -215,7 +231,11 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
     call_need(job, now->calibrate, &call->reserve_input_tokens, &call->reserve_output_tokens);
     call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(job->need_tokens);
     if (call->input_tokens_estimate < call->reserve_input_tokens - ROUNDING_TOKENS)
-        call->input_tokens_estimate = call->reserve_input_tokens; // the bound of its cost, too
+        call->input_tokens_estimate = call->reserve_input_tokens;
+    call->input_tokens_most = calibrate_input_most(
+        now->calibrate, script_of(job), call->plain_tokens, job->overhead_bytes + job->need_bytes);
+    if (call->input_tokens_most < call->input_tokens_estimate)
+        call->input_tokens_most = call->input_tokens_estimate;
     call->total_ms = call_total_ms(job, call->max_output_tokens, now);
     return cost_bound(job, out);
 }

@@ -331,6 +331,7 @@ static bool take_schema(struct job_spec *spec, const struct field *field, const 
     if (text.overflow)
         return false;
     store_text(spec, field, buf_take(&text));
+    schema_size_of(value, &spec->schema_size);
     return true;
 }
 

@@ -201,8 +201,9 @@ struct call {
     struct buf body;
     char url[512];
     int64_t at_most_picousd, input_tokens_estimate, max_output_tokens;
-    int64_t plain_tokens; // the estimate of its input, without any margin
-    int64_t pack_tokens;  // of a pack's leader: that of the whole request
+    int64_t input_tokens_most; // what may be billed of its input
+    int64_t plain_tokens;      // the estimate of its input, without any margin
+    int64_t pack_tokens;       // of a pack's leader: that of the whole request
     int64_t reserve_input_tokens, reserve_output_tokens; // of the quota
     int64_t output_bound; // its output limit as it follows from the request alone
     enum calibrate_script script;
@@ -305,6 +306,7 @@ struct job {
     int64_t text_chars;
     char text_sha256[65];
     int64_t text_tokens, overhead_tokens; // estimates of plan.c; 0: not made yet
+    int64_t overhead_bytes;               // with overhead_tokens
     struct plan plan;
     const char *route;             // or model: the spec's, or a rule's; NULL before the first plan
     size_t route_place;            // which model of the route
@@ -331,6 +333,7 @@ struct job {
     uint32_t reserved_calls;            // calls_begun when it was
     bool probes;                        // its call tries a closed key
     int64_t need_tokens;                // estimate of the next call's text; -1: not made yet
+    int64_t need_bytes;                 // of that text, with need_tokens
     int script;                         // of its text (core/calibrate.h); -1: not looked at yet
     int64_t charged_tokens;             // what its tenant was charged for the call
     bool holds_slot;                    // the engine counts it as in flight for its model

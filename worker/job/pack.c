@@ -21,9 +21,12 @@ bool job_can_pack(const struct job *job)
 
 struct pack_room job_pack_need(struct job *job)
 {
-    int64_t output = pack_output_tokens(job->spec, plan_text_tokens(job), job->text_chars,
-                                        plan_output_tokens(job, PLAN_WHOLE));
-    int64_t input = plan_overhead_tokens(job) + tokens_upper(plan_text_tokens(job));
+    int64_t text_tokens = plan_text_tokens(job), alone = plan_output_tokens(job, PLAN_WHOLE);
+    int64_t output = pack_output_tokens(job->spec, text_tokens, job->text_chars, alone);
+    if (job->spec->output_schema_json && !job->spec->schema_size.shapeless)
+        output =
+            plan_form_tokens(job, PLAN_WHOLE) < alone ? plan_form_tokens(job, PLAN_WHOLE) : alone;
+    int64_t input = plan_overhead_tokens(job) + tokens_upper(text_tokens);
     struct pack_room need = {.documents = 1, .tokens = input + output, .output_tokens = output};
     const struct usage most = {.known = true, .input_tokens = input, .output_tokens = output};
     if (!price_of_usage(&job->plan.model->price, &most, &need.doubt_picousd))
@@ -169,7 +172,7 @@ void job_share_answer(struct job *const *members, size_t count, char (*ids)[PROM
         weights[i] = (struct pack_weight){
             .input_tokens = tokens_upper(plan_text_tokens(members[i])),
             .output_tokens = tokens_estimate(answer->content, answer->content_len),
-            .input_most = call->input_tokens_estimate,
+            .input_most = call->input_tokens_most,
             .output_most = call->max_output_tokens,
         };
     }

@@ -60,6 +60,10 @@ bool plan_restore(struct job *job, const struct job_now *now);
 void plan_call_text(const struct job *job, struct buf *out, const char **text, size_t *len);
 // The most that an answer of this kind of call needs: what is sent as its limit.
 int64_t plan_output_tokens(const struct job *job, enum plan_call_kind kind);
+// The same of its form alone, without reasoning. Open: where the user's schema sets no end, so that
+// an answer may be longer all the same.
+int64_t plan_form_tokens(const struct job *job, enum plan_call_kind kind);
+bool plan_form_is_open(const struct job *job, enum plan_call_kind kind);
 // Estimates that every plan and attempt needs, made once: the whole text's, and those of a prompt
 // without its text (an upper bound).
 int64_t plan_text_tokens(struct job *job);

@@ -68,8 +68,34 @@ static int64_t form_tokens(const struct job *job, enum plan_call_kind kind)
     return tokens_upper(chars * tokens_of_1000_chars(job) / 1000) + (points + 2) * FIELD_TOKENS;
 }
 
-// A model that may reason gets its whole limit, since reasoning counts as output, and so does a
-// form of the user's own.
+// The user's own form at its longest, as far as it has an end, with a quote for each value.
+static int64_t own_form_tokens(const struct job *job)
+{
+    const struct schema_size *size = &job->spec->schema_size;
+    int64_t most = job->plan.model->max_output_tokens;
+    int64_t quotes = job->spec->evidence_quotes ? size->leaves * QUOTE_CHARS : 0;
+    if (size->shapeless)
+        return most;
+    return tokens_upper((size->chars + quotes) * tokens_of_1000_chars(job) / 1000) +
+           (size->leaves + 2) * FIELD_TOKENS;
+}
+
+int64_t plan_form_tokens(const struct job *job, enum plan_call_kind kind)
+{
+    int64_t most = job->plan.model->max_output_tokens;
+    int64_t want = prompt_own_schema(job->spec, call_prompt_kind(kind)) ? own_form_tokens(job)
+                                                                        : form_tokens(job, kind);
+    if (want < OUTPUT_FLOOR_TOKENS)
+        want = OUTPUT_FLOOR_TOKENS;
+    return want < most ? want : most;
+}
+
+bool plan_form_is_open(const struct job *job, enum plan_call_kind kind)
+{
+    return prompt_own_schema(job->spec, call_prompt_kind(kind)) && job->spec->schema_size.open;
+}
+
+// A model that may reason gets its whole limit, since reasoning counts as output.
 int64_t plan_output_tokens(const struct job *job, enum plan_call_kind kind)
 {
     const struct job_spec *spec = job->spec;
@@ -78,18 +104,13 @@ int64_t plan_output_tokens(const struct job *job, enum plan_call_kind kind)
         return spec->max_output_tokens < most ? spec->max_output_tokens : most;
     bool may_reason = job->plan.model->reasoning != REASONING_NONE &&
                       (job->reasoning != REASONING_OFF || spec->reasoning_effort);
-    if (may_reason || prompt_own_schema(spec, call_prompt_kind(kind)))
-        return most;
-    int64_t want = form_tokens(job, kind);
-    if (want < OUTPUT_FLOOR_TOKENS)
-        want = OUTPUT_FLOOR_TOKENS;
-    return want < most ? want : most;
+    return may_reason ? most : plan_form_tokens(job, kind);
 }
 
 int64_t plan_overhead_tokens(struct job *job)
 {
     if (job->overhead_tokens == 0)
-        job->overhead_tokens = prompt_overhead_tokens(job->spec, NULL);
+        job->overhead_tokens = prompt_overhead_tokens(job->spec, NULL, &job->overhead_bytes);
     return job->overhead_tokens;
 }
 
@@ -409,7 +430,8 @@ enum step_result step_plan(struct job *job, const struct job_event *event,
         return job_fail(job, &failure, now);
     }
     if (job->overhead_tokens == 0)
-        job->overhead_tokens = prompt_overhead_tokens(job->spec, now->overhead);
+        job->overhead_tokens =
+            prompt_overhead_tokens(job->spec, now->overhead, &job->overhead_bytes);
     if (job->plan.count == 0 && make_schema(job) && plan_restore(job, now))
         return plan_ready(job, now);
     // A number that no intent has named is free to be used again.
