@@ -408,6 +408,9 @@ static void ask_gauges(struct app *app, int64_t now_ms)
         return;
     app->next_gauges_ms = now_ms + GAUGES_MS;
     store_gauges(app->store, app_unread(app->kafka), app_calls_most(app->config));
+    const struct config_retention *keep = &app->config->retention;
+    store_retain(app->store,
+                 &(struct store_retention){keep->documents_ms, keep->traces_ms, keep->results_ms});
 }
 
 static void on_gauge(void *context, const struct store_gauge *gauge)

@@ -30,6 +30,7 @@ void app_gauge_take(struct metrics *metrics, const struct store_gauge *gauge)
         {"precis_budget_left_ratio", METRIC_BUDGET_LEFT, 1},
         {"precis_drain_seconds", METRIC_DRAIN_SECONDS, 1},
         {"precis_workers_wanted", METRIC_WORKERS_WANTED, 1000},
+        {"precis_retention_removed_rows", METRIC_RETENTION_REMOVED, 1000},
     };
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         if (strcmp(gauges[i].name, gauge->name) == 0)

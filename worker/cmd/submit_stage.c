@@ -24,6 +24,7 @@ static const char store_sql[] =
     " from unnest($1::text[], $2::text[], $3::bytea[], $4::text[])"
     "  d(sha256, text, bytes, media_type) order by d.sha256"
     " on conflict (sha256) do update set created_at = clock_timestamp(),"
+    "  doomed_at = null,"
     "  text = coalesce(precis_data.documents.text, excluded.text),"
     "  bytes = coalesce(precis_data.documents.bytes, excluded.bytes),"
     "  media_type = coalesce(precis_data.documents.media_type, excluded.media_type)";

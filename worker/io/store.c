@@ -39,7 +39,7 @@ static const struct store_kind *const kinds[STORE_KINDS] = {
     [STORE_KIND_REQUEUED] = &store_kind_requeued,   [STORE_KIND_RELEASE] = &store_kind_release,
     [STORE_KIND_BUDGETS] = &store_kind_budgets,     [STORE_KIND_QUOTA] = &store_kind_quota,
     [STORE_KIND_GAUGES] = &store_kind_gauges,       [STORE_KIND_PARK] = &store_kind_park,
-    [STORE_KIND_REUSE] = &store_kind_reuse,
+    [STORE_KIND_REUSE] = &store_kind_reuse,         [STORE_KIND_RETAIN] = &store_kind_retain,
 };
 
 static void flush(struct store *store);

@@ -170,6 +170,15 @@ int64_t store_worker_id(const struct store *store);
 // an outcome, calls that it can have under way. Each gauge comes to on_gauge. One worker measures
 // for all (migration `gauges`), so this may be asked every few seconds.
 void store_gauges(struct store *store, int64_t unread, int64_t calls);
+// How long things are kept; INT64_MAX: for ever.
+struct store_retention {
+    int64_t documents_ms; // and texts, after the last job that has them
+    int64_t traces_ms;    // answers of parts and bad ones, after their job
+    int64_t results_ms;   // summaries and quotes, after their job
+};
+// Removes some of what is older; how much went in all comes to on_gauge. One worker of the fleet
+// does it at a time, the others' asks do nothing.
+void store_retain(struct store *store, const struct store_retention *keep);
 // Requests that were not answered yet, for bounds and metrics.
 size_t store_pending(const struct store *store);
 

@@ -29,8 +29,8 @@ static void send_gauges(struct store *store, struct store_item **items, size_t c
     store_args_deinit(&args);
 }
 
-static void gauges_done(struct store *store, struct store_item **items, size_t count,
-                        const struct store_answer *answer)
+void store_gauges_done(struct store *store, struct store_item **items, size_t count,
+                       const struct store_answer *answer)
 {
     (void)items;
     (void)count;
@@ -45,4 +45,4 @@ static void gauges_done(struct store *store, struct store_item **items, size_t c
 }
 
 const struct store_kind store_kind_gauges = {
-    .name = "gauges", .most = 100, .lazy = true, .send = send_gauges, .done = gauges_done};
+    .name = "gauges", .most = 100, .lazy = true, .send = send_gauges, .done = store_gauges_done};

@@ -66,11 +66,15 @@ enum store_kind_no {
     STORE_KIND_SWEEP,
     STORE_KIND_REQUEUED,
     STORE_KIND_GAUGES,
+    STORE_KIND_RETAIN,
     STORE_KIND_RELEASE,
     STORE_KINDS,
 };
 
-extern const struct store_kind store_kind_park;
+extern const struct store_kind store_kind_park, store_kind_retain;
+// Rows of a gauge's name, label, second label and thousandths, to on_gauge.
+void store_gauges_done(struct store *store, struct store_item **items, size_t count,
+                       const struct store_answer *answer);
 extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_intent,
     store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
     store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
