@@ -71,3 +71,27 @@ def test_calls_under_way_are_cut(precis):
     precis.check_bill()
     misuse = precis.run("cancel", "--all", "--running", "soon", check=False)
     assert misuse.returncode == 2 and "finish or stop" in misuse.stderr
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.modelsim("--latency", "300ms", "--fault", "http_400:0.5")
+def test_too_many_failed_end_the_batch(precis, tmp_path):
+    """`submit --wait --max-failed`: the rest is cancelled, what was done is kept, and the exit code is 3."""
+    precis.configure(models={"grok-4.3": {"limits": {"in_flight": 2}}}, packing={"size": 1})
+    precis.start_worker()
+    folder = tmp_path / "pile"
+    folder.mkdir()
+    for n in range(60):
+        (folder / f"{n}.txt").write_text(TEXT.format(n) * 4)
+    done = precis.run("submit", folder, "--wait", "--max-failed", "3", check=False, timeout=90)
+    assert done.returncode == 3, done
+    assert "more than --max-failed allows" in done.stderr and "precis retry" in done.stderr, done.stderr
+    row = counts(precis)
+    assert row["state"] == "ended" and row["failed"] >= 4 and row["cancelled"] >= 20 and row["total"] == 60, row
+    assert row["done"] == precis.rows("select count(*) from precis.summaries")[0]["count"]
+    precis.check_bill()
+    # Fewer than are allowed: nothing is cancelled, and the exit code is 0.
+    precis.modelsim.script(fault={"http_400": 0})
+    precis.run("retry", "--batch", "pile")
+    wait_until("all to be done", lambda: counts(precis)["done"] == 60, timeout=90, every=0.2)
+    assert precis.run("submit", folder, "--wait", "--max-failed", "3", timeout=60).returncode == 0

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/own.h"
+#include "cmd/cancel.h"
 #include "cmd/change.h"
 #include "cmd/command.h"
 #include "cmd/pick.h"
@@ -100,6 +102,18 @@ static bool apply(struct pg_session *session, void *context, struct pg_error *ou
     cancel->failed = ended[1];
     cancel->cancelled = ended[2];
     return true;
+}
+
+int cancel_batch(struct invocation *invocation, const char *tenant, const char *batch,
+                 int64_t *out_jobs)
+{
+    struct cancel cancel = {.pick = {.tenant = own_strdup(tenant), .batch = own_strdup(batch)}};
+    cancel.pick.params[1] = cancel.pick.tenant;
+    cancel.pick.params[2] = cancel.pick.batch;
+    int code = change_apply(invocation, apply, &cancel);
+    *out_jobs = cancel.held + cancel.unheld;
+    pick_deinit(&cancel.pick);
+    return code;
 }
 
 // ------------------------------------------------------------------------------- words

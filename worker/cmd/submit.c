@@ -88,7 +88,9 @@ static json_t *report_json(const struct submit *submit, const struct waited *wai
     if (submit->order.dry_run)
         json_object_set_new(json, "dry_run", json_true());
     if (submit->held)
-        json_object_set_new(json, "stopped_after_canary", json_true());
+        json_object_set_new(
+            json, submit->too_many_failed ? "stopped_after_failures" : "stopped_after_canary",
+            json_true());
     if (waited->total >= 0) {
         json_object_set_new(json, "done", json_integer(waited->total - waited->failed));
         json_object_set_new(json, "failed", json_integer(waited->failed));
@@ -224,7 +226,7 @@ static int finish(struct submit *submit)
     return EXIT_DONE;
 }
 
-static bool too_many(const struct submit_order *order, int64_t failed, int64_t total)
+bool submit_too_many_failed(const struct submit_order *order, int64_t failed, int64_t total)
 {
     if (order->failed_percent)
         return failed * 100 > order->max_failed * total;
@@ -262,7 +264,9 @@ static int judge(struct submit *submit)
         return EXIT_FAILED;
     int64_t failed = waited.total >= 0 ? waited.failed : 0;
     total = waited.total >= 0 ? waited.total : total;
-    return too_many(&submit->order, failed + unread, total + unread) ? EXIT_JOBS_FAILED : EXIT_DONE;
+    return submit_too_many_failed(&submit->order, failed + unread, total + unread)
+               ? EXIT_JOBS_FAILED
+               : EXIT_DONE;
 }
 
 static bool open_sender(struct submit *submit)
@@ -342,7 +346,10 @@ static const struct option_row options[] = {
     {"open", NULL, "leave the batch open: more jobs will come"},
     {"dry-run", NULL, "only say what would be sent: nothing is sent and nothing stored"},
     {"wait", NULL, "until all jobs have ended; Ctrl-C leaves them going on"},
-    {"max-failed", "N|P%", "exit code 3 only where more failed or were not submitted (0)"},
+    {"max-failed", "N|P%",
+     "exit code 3 only where more failed or were not submitted (0); with --wait, what has not "
+     "begun "
+     "is cancelled then"},
     {"store-all", NULL, "put every document into PostgreSQL, not only those over 4 KB"},
     {"hold-back", "SIZE", "while a partition has more than this unread (for brokers in memory)"},
     {"budget", "USD", "what the batch may cost, ever; `precis budget` shows and changes it"},

@@ -249,7 +249,8 @@ static enum verdict try_job(struct submit *submit, json_t *message,
                             const struct submit_place *place)
 {
     struct decode_out out;
-    if (!submit_canary(submit) || !check(submit, message, place, &out))
+    if (!submit_canary(submit) || !submit_look_at_failed(submit) ||
+        !check(submit, message, place, &out))
         return LEAVE;
     enum verdict verdict = compare(submit, message, &out.spec, place);
     if (verdict == SEND)

@@ -237,6 +237,7 @@ static int take_max_failed(struct submit_order *order, struct invocation *invoca
     const char *value = invocation_value(invocation, "max-failed");
     if (!value)
         return EXIT_DONE;
+    order->stops_failed = order->wait;
     char *number OWN_FREE = own_strdup(value);
     size_t len = strlen(number);
     order->failed_percent = len > 0 && number[len - 1] == '%';

@@ -43,6 +43,7 @@ struct submit_order {
     bool offline;        // PostgreSQL is not asked what is known of the batches
     bool failed_percent; // max_failed is a percentage
     int64_t max_failed;
+    bool stops_failed;      // when more have failed, the rest is cancelled
     int64_t canary;         // so many jobs first; 0: no canary
     bool yes;               // go on after a good canary without asking
     int64_t budget_picousd; // of each batch; -1: none is set
@@ -98,6 +99,8 @@ struct submit {
     bool canary_done;         // it was looked at, and the rest may go
     bool held;                // after the canary: the rest does not go, by choice
     int canary_code;          // the exit code of `held`
+    bool too_many_failed;     // `held` is for that
+    int64_t look_again_s;     // monotonic: at what has failed, while jobs are sent
     submit_take_fn *take;     // NULL: jobs are sent
     void *take_context;
 };
@@ -182,8 +185,14 @@ void submit_batch_ids(const struct submit_batch *batch, struct pg_array *out);
 // have. False: it could not be asked, which was said.
 bool submit_wait_read(struct submit *submit, struct submit_batch *batch, bool *out_read);
 
-// Until every batch has ended. Jobs that are not done are added to *out_failed, all to *out_total.
-// An exit code: 0, 1 or 130.
+// Whether more failed than --max-failed allows.
+bool submit_too_many_failed(const struct submit_order *order, int64_t failed, int64_t total);
+// Every other second, while jobs are sent: looks whether too many have failed already. Then the
+// rest is cancelled and not sent; false: submit->stopped, and perhaps submit->held.
+bool submit_look_at_failed(struct submit *submit);
+
+// Until every batch has ended; the rest is cancelled when more have failed than is allowed. Jobs
+// that are not done are added to *out_failed, all to *out_total. An exit code: 0, 1 or 130.
 int submit_wait(struct submit *submit, int64_t *out_failed, int64_t *out_total);
 
 #endif
