@@ -86,7 +86,7 @@ static int take_given(struct submit_order *order, struct invocation *invocation,
 {
     static const char *const wrong[] = {
         [GIVEN_TEXT] = "is not valid UTF-8",  [GIVEN_NUMBER] = "needs a whole number",
-        [GIVEN_FLAG] = "takes no value",      [GIVEN_TIME] = "is " WHEN_FORMS,
+        [GIVEN_FLAG] = "takes no value",      [GIVEN_TIME] = ("is " WHEN_FORMS),
         [GIVEN_BATCH] = "is not valid UTF-8",
     };
     const char *value = invocation_value(invocation, given->option);
