@@ -212,6 +212,7 @@ WRONG_OPTIONS = [
     (["--deadline", "1h", "--on-deadline", "never"], "on_deadline"),
     (["--deadline", "1h", "--not-before", "2h"], "no job could be in time"),
     (["--after", "a/b"], "after.batch"),
+    (["--max-cost", "five"], "max_cost_usd"),
     (["--batch", "b", "--after", "b"], "would wait for itself"),
     (["--model", "grok-4"], 'did you mean "grok-4.3"?'),
     (["--label", "x"], "name=value"),

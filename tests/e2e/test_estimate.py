@@ -190,3 +190,22 @@ def test_what_the_fleet_knows_is_heeded(precis, tmp_path):
     rested = precis.json("estimate", lines, *options)
     assert rested["jobs_before"] == 0 and 0 < chosen(rested)["seconds"] <= 64
     assert "150 jobs wait for a time, a batch, a budget or a person" in precis.run("estimate", lines, *options).stdout
+
+
+@pytest.mark.modelsim("--rpm", "240", "--burst-seconds", "4", "--latency", "200ms")
+@pytest.mark.timeout(150)
+def test_the_jobs_in_front_take_their_time(precis, tmp_path):
+    precis.configure(models={"grok-4.3": {"limits": {"rpm": 240}}}, packing={"size": 1})
+    precis.start_worker()
+    precis.run("submit", lines_of(tmp_path / "first.jsonl", 8, "first"), "--batch", "first", "--wait", timeout=60)
+    precis.run("submit", lines_of(tmp_path / "front.jsonl", 70, "front"), "--batch", "front")
+    ours = lines_of(tmp_path / "ours.jsonl", 30, "ours")
+    began = precis.rows("select clock_timestamp() as now")[0]["now"]
+    guess = chosen(precis.json("estimate", ours, "--batch", "ours"))
+    assert 20 < guess["jobs_before"] <= 70, guess
+    precis.run("submit", ours, "--batch", "ours", "--wait", timeout=90)
+    took = precis.rows("select extract(epoch from max(finished_at) - %s) as s from precis.jobs where batch = 'ours'", began)[0]["s"]
+    said = f"{guess['jobs_before']} jobs in front: seconds {guess['seconds']} -> {float(took):.1f}"
+    print(said)
+    # What passes between being asked and being submitted is not the limits'.
+    assert abs(guess["seconds"] / float(took) - 1) < 0.15 or abs(guess["seconds"] - float(took)) < 4, said

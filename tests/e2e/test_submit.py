@@ -227,12 +227,13 @@ def test_when_and_after_what(precis, case_dir):
     (folder / "own.jsonl").write_text(json.dumps({
         "id": "own", "document": {"text": "Ten."}, "priority": 1, "on_deadline": "late", "after": {"batch": "other"}}) + "\n")
     done = precis.run("submit", folder, "--priority", "8", "--deadline", "3h", "--on-deadline", "fail", "--not-before", "90m",
-                      "--after", "first")
+                      "--after", "first", "--max-cost", "0.05")
     assert "warning: there is no batch default/first yet" in done.stderr
     messages = sent(precis)
     for name in ("0.txt", "1.txt"):
         message = messages[name]
         assert (message["priority"], message["on_deadline"], message["after"]) == (8, "fail", {"batch": "first"})
+        assert message["max_cost_usd"] == "0.05"
         assert 10790 < seconds_from_now(message["deadline"]) <= 10800
         assert 5390 < seconds_from_now(message["not_before"]) <= 5400
     # What a line says itself counts more.

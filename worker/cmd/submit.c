@@ -352,6 +352,7 @@ static const struct option_row options[] = {
      "is cancelled then"},
     {"store-all", NULL, "put every document into PostgreSQL, not only those over 4 KB"},
     {"hold-back", "SIZE", "while a partition has more than this unread (for brokers in memory)"},
+    {"max-cost", "USD", "what each job may cost at most, as 0.05"},
     {"budget", "USD", "what the batch may cost, ever; `precis budget` shows and changes it"},
     {"canary", "N", "so many first: the rest goes when they went well, and you say so"},
     {"yes", NULL, "with --canary: go on without asking when they went well"},

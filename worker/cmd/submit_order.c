@@ -30,6 +30,7 @@ static const struct given {
     {"on-deadline", "on_deadline", GIVEN_TEXT, false},
     {"not-before", "not_before", GIVEN_TIME, false},
     {"after", "after", GIVEN_BATCH, false},
+    {"max-cost", "max_cost_usd", GIVEN_TEXT, false},
     {"fresh", "fresh", GIVEN_FLAG, false},
     {"model", "model", GIVEN_TEXT, true},
     {"max-chars", "max_chars", GIVEN_NUMBER, true},

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings that have no effect beside the others.
+//
+// Why these are no mistakes: each can become right without the file (a limit by `quota set`, a
+// budget by `budget set`, a tenant's jobs that never come), so a worker must not refuse to start.
+// Only what the file sets is looked at; defaults are never in vain.
 #include "core/config_remarks.h"
 
 #include <string.h>
