@@ -331,6 +331,17 @@ static void log_closed(const struct engine *engine, const struct key_state *stat
         LOG_NUMBER("closed_for_ms", state->key.closed_until_ms - engine_now(engine)));
 }
 
+// Where no limit is known, a refusal now and then is how it is felt for: fewer calls at once answer
+// it. The key closes for one that names a time, or that shows that there is more to it.
+static bool is_mild(struct lane *lane, const struct job *job, int64_t now_ms)
+{
+    const struct failure *failure = &job->call.answer.failure;
+    if (!lane->adapts || err_class(failure->code) != ERR_CLASS_THROTTLED)
+        return false;
+    bool mild = adapt_failed(&lane->adapt, job->call.begun_ms, now_ms);
+    return mild && failure->retry_after_ms < 0 && !job->probes;
+}
+
 void keys_failed(struct engine *engine, struct job *job)
 {
     struct key_state *state = keys_of_job(engine, job);
@@ -338,6 +349,10 @@ void keys_failed(struct engine *engine, struct job *job)
     const struct failure *failure = &job->call.answer.failure;
     enum key_cause before = state->key.cause;
     int64_t now_ms = engine_now(engine);
+    if (is_mild(lane, job, now_ms)) {
+        quota_answered(engine, job);
+        return;
+    }
     bool ask = key_failed(&state->key, failure, &engine->config->retry, now_ms,
                           engine->edges.random(engine->edges.world));
     if (ask && now_ms < state->good_until_ms)
@@ -347,8 +362,6 @@ void keys_failed(struct engine *engine, struct job *job)
     if (err_class(failure->code) == ERR_CLASS_THROTTLED) {
         lane->refusals++;
         throttle_refused(&lane->throttle);
-        if (lane->adapts)
-            adapt_failed(&lane->adapt, job->call.begun_ms, now_ms);
     }
     bool closed = failure->code != ERR_FORBIDDEN || state->key.cause == KEY_REFUSED;
     end_probe(state, lane, job, closed ? QUOTA_PROBE_FAILED : QUOTA_PROBE_ENDED);

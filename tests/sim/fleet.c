@@ -70,8 +70,8 @@ static bool take(struct fleet *fleet, int64_t tokens)
         return true;
     bool surge = fleet->surge_from_ms >= 0 && now_ms < fleet->surge_from_ms + fleet->surge_ms;
     int64_t percent = surge ? fleet->surge_percent : 0;
-    if (limiter_fill(&fleet->requests, percent, now_ms) |
-        limiter_fill(&fleet->tokens, percent, now_ms))
+    bool full = limiter_fill(&fleet->requests, percent, now_ms);
+    if (limiter_fill(&fleet->tokens, percent, now_ms) || full)
         fleet->surge_from_ms = -1;
     bool fits = limiter_fits(&fleet->requests, 1) && limiter_fits(&fleet->tokens, tokens);
     if (!fits && fleet->surge_ms > 0 && fleet->surge_from_ms < 0)
@@ -839,7 +839,7 @@ static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
     } aims[FLEET_TROUBLES] = {
         [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.88, 0, 60},
         [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60}, [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
-        [FLEET_ASKED] = {"asked", 0.90, 4, 60},     [FLEET_UNKNOWN] = {"unknown", 0.70, 100, 1000},
+        [FLEET_ASKED] = {"asked", 0.90, 4, 60},     [FLEET_UNKNOWN] = {"unknown", 0.90, 20, 20},
         [FLEET_KILLED] = {"killed", 0.95, 0, 0},    [FLEET_AWAY] = {"away", 0.95, 0, 0},
     };
     struct fleet_figures f;

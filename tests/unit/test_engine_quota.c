@@ -537,6 +537,55 @@ static void without_limits_it_only_listens(void **state)
     bench_free(bench);
 }
 
+static void refuse(struct bench *bench, int64_t retry_after_ms)
+{
+    struct job *job = queue(bench, 0);
+    send(bench, job, 0);
+    answer(job, 429, 0, 0);
+    failure_set(&job->call.answer.failure, ERR_RATE_LIMITED, "slow");
+    job->call.answer.failure.retry_after_ms = retry_after_ms;
+    keys_failed(&bench->engine, job);
+    quota_settle(&bench->engine, job);
+}
+
+// Where no limit is known a refusal now and then is how it is felt for.
+static void a_mild_refusal_closes_nothing(void **state)
+{
+    (void)state;
+    static const struct config_model model = {0};
+    struct bench *bench = bench_new(1, 1, &model);
+    struct adapt *adapt = &lane_at(bench, 0, 0)->adapt;
+    const struct key *key = &bench->engine.keys[0].key;
+    adapt_failed(adapt, bench->now_ms, bench->now_ms); // the first one, long ago
+    for (int i = 0; i < 500; i++)
+        adapt_succeeded(adapt, 1000);
+    int64_t before = adapt_most(adapt);
+    bench->now_ms += 5000;
+    refuse(bench, -1);
+    assert_int_equal(key->cause, KEY_FINE);
+    assert_in_range(adapt_most(adapt), before * 9 / 10 - 1, before * 9 / 10 + 1);
+    bench->now_ms += 1000;
+    refuse(bench, -1); // again, and nothing went well meanwhile: there is more to it
+    assert_int_equal(key->cause, KEY_THROTTLED);
+    bench_free(bench);
+}
+
+static void a_refusal_with_a_time_closes_the_key(void **state)
+{
+    (void)state;
+    static const struct config_model model = {0};
+    struct bench *bench = bench_new(1, 1, &model);
+    struct adapt *adapt = &lane_at(bench, 0, 0)->adapt;
+    adapt_failed(adapt, bench->now_ms, bench->now_ms);
+    for (int i = 0; i < 500; i++)
+        adapt_succeeded(adapt, 1000);
+    bench->now_ms += 5000;
+    refuse(bench, 700);
+    assert_int_equal(bench->engine.keys[0].key.cause, KEY_THROTTLED);
+    assert_int_equal(bench->engine.keys[0].key.closed_until_ms, bench->now_ms + 700);
+    bench_free(bench);
+}
+
 static void while_the_store_is_away_nothing_is_asked(void **state)
 {
     (void)state;
@@ -633,6 +682,8 @@ int main(void)
         cmocka_unit_test(while_the_store_is_away_nothing_is_asked),
         cmocka_unit_test(requests_can_be_scarcer_than_tokens),
         cmocka_unit_test(headers_are_told_while_the_body_comes),
+        cmocka_unit_test(a_mild_refusal_closes_nothing),
+        cmocka_unit_test(a_refusal_with_a_time_closes_the_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
