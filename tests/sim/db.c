@@ -229,6 +229,7 @@ void db_stop_job(struct db_job *job, enum job_stop stop, int64_t now_ms)
     if (job->stop != STOP_NONE)
         return;
     job->stop = stop;
+    job->stopped_ms = now_ms;
     if (job->worker != 0 || !job->requeued)
         return;
     job->ready = true;
@@ -461,6 +462,8 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
         job = insert_job(db, claim);
     }
     out->verdict = claim_existing(db, worker, now_ms, claim, job);
+    if (db->cancelled && job->outcomes == 0)
+        db_stop_job(job, STOP_CANCELLED, now_ms);
     if (out->verdict == CLAIM_CONFLICT || out->verdict == CLAIM_STALE)
         return;
     out->job_no = job->job_no;
@@ -473,6 +476,36 @@ void db_claim(struct db *db, int64_t worker, int64_t now_ms, const struct db_cla
     out->twin = job->twin || another_leads(db, claim->answer_key, job->job_no);
     out->anew = is_anew(db, job);
     reply_saved(db, job, out);
+}
+
+static size_t calls_under_way(const struct db *db, int64_t job_no)
+{
+    size_t calls = 0;
+    for (size_t i = 0; i < db->attempts_count; i++)
+        calls += db->attempts[i].job_no == job_no && db->attempts[i].outcome == ATTEMPT_SENT;
+    return calls;
+}
+
+size_t db_cancel(struct db *db, const char *id, bool cut, int64_t now_ms)
+{
+    size_t calls = 0;
+    db->cancelled |= id == NULL;
+    for (size_t i = 0; i < db->jobs_count; i++) {
+        struct db_job *job = &db->jobs[i];
+        if (job->outcomes > 0 || (id && strcmp(job->id, id) != 0))
+            continue;
+        db_stop_job(job, STOP_CANCELLED, now_ms);
+        job->cut |= cut;
+        calls += cut ? calls_under_way(db, job->job_no) : 0;
+    }
+    if (cut)
+        db_notify(db, NULL, "cancel");
+    return calls;
+}
+
+bool db_is_cut(const struct db *db, int64_t job_no)
+{
+    return db_stop(db, job_no) == STOP_CANCELLED && db->jobs[job_no - 1].cut;
 }
 
 enum job_stop db_stop(const struct db *db, int64_t job_no)
@@ -621,7 +654,7 @@ enum intent_verdict db_intend(struct db *db, int64_t worker, int64_t now_ms,
         return INTENT_GO; // applied before, and its answer was lost
     if (!has_lease(db, worker, now_ms) && !db->switches.no_fence)
         return INTENT_NO_LEASE;
-    if (job->stop != STOP_NONE) {
+    if (job->stop != STOP_NONE && !db->switches.no_stop) {
         *out_stop = job->stop;
         return INTENT_STOPPED;
     }

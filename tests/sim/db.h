@@ -14,6 +14,7 @@ struct db_switches {
     bool no_idempotence;   // an outcome is stored although one is there
     bool no_wall;          // budgets refuse nothing
     bool no_single_flight; // intents do not ask who leads
+    bool no_stop;          // nor whether the job was cancelled
 };
 
 struct db_job {
@@ -30,6 +31,8 @@ struct db_job {
     int64_t serial;
     int32_t epoch, crashes;
     enum job_stop stop;
+    int64_t stopped_ms; // when
+    bool cut;           // its call under way, too
     bool twin;
     // its row among the requeued ones
     bool requeued, ready, fails, was_parked;
@@ -165,6 +168,7 @@ struct db {
     struct quota_fleet *quota;
     DB_LIST(budget, budgets); // the names are the database's
     DB_LIST(db_answer, answers);
+    bool cancelled; // the batch of all jobs: those that are still to come, too
 };
 
 #define DB_LEASE_MS 15000
@@ -267,6 +271,11 @@ void db_quota_set(struct db *db, const struct quota_ask *lane, enum quota_dimens
                   int64_t most);
 void db_listen(struct db *db, void *context, void (*on_notice)(void *context, const char *what));
 void db_unlisten(struct db *db, const void *context);
+// `precis cancel`: the jobs of an id, or with NULL the batch; `cut`: --running stop. How many calls
+// under way it cuts.
+size_t db_cancel(struct db *db, const char *id, bool cut, int64_t now_ms);
+// Whether the job's call under way is to be cut.
+bool db_is_cut(const struct db *db, int64_t job_no);
 // pg_notify: all who listen, but for `from`.
 void db_notify(struct db *db, const void *from, const char *what);
 

@@ -2,7 +2,8 @@
 // Walks schedules and says what it found.
 //   sim --schedules 10000            seeds 1 to 10000
 //   sim --seed 4711 --trace          one schedule, with all that happens
-//   sim --schedules 2000 --without fence|write-ahead|watermark|idempotent-result|wall|single-flight
+//   sim --schedules 2000 --without
+//   fence|write-ahead|watermark|idempotent-result|wall|single-flight|stop
 //                                    that protection is off: the fault has to be found
 //   sim --fleet 5                    how well many workers use one limit (fleet.h), five seeds
 #include <inttypes.h>
@@ -26,7 +27,7 @@ static int usage(void)
     fprintf(stderr,
             "usage: sim [--schedules N] [--first SEED] [--seed SEED] [--trace] [--fleet N]\n"
             "           [--without "
-            "fence|write-ahead|watermark|idempotent-result|wall|single-flight]\n");
+            "fence|write-ahead|watermark|idempotent-result|wall|single-flight|stop]\n");
     return 2;
 }
 
@@ -43,6 +44,8 @@ static bool switch_off(struct choice *choice, const char *name)
         choice->switches.db.no_idempotence = true;
     else if (strcmp(name, "wall") == 0)
         choice->switches.db.no_wall = true;
+    else if (strcmp(name, "stop") == 0)
+        choice->switches.db.no_stop = true;
     else if (strcmp(name, "single-flight") == 0)
         choice->switches.db.no_single_flight = true;
     else

@@ -384,11 +384,33 @@ static void check_bill(struct schedule *schedule)
     if (exact + doubtful != billed)
         promise_broken(schedule, "the bill is %" PRId64 ", the ledger %" PRId64 " + %" PRId64,
                        billed, exact, doubtful);
-    size_t most = provider->unusual;
+    size_t most = provider->unusual + schedule->calls_cut;
     for (int w = 0; w < SIM_WORKERS; w++)
         most += schedule->workers[w].under_way_at_crashes;
     if (doubts > most)
         promise_broken(schedule, "%zu paid calls in doubt, at most %zu can be", doubts, most);
+}
+
+// Nothing is begun for a job that was cancelled, and what was paid for it is kept: an answer that
+// was its last makes it done.
+static void check_cancelled(struct schedule *schedule)
+{
+    const struct db *db = &schedule->db;
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        const struct db_attempt *row = &db->attempts[i];
+        const struct db_job *job = &db->jobs[row->job_no - 1];
+        const struct saved_plan *plan = plan_of(db, row->job_no, row->plan_no);
+        if (job->stop != STOP_CANCELLED)
+            continue;
+        if (row->sent_at_ms > job->stopped_ms)
+            promise_broken(schedule, "%s was called after it was cancelled", job->id);
+        bool whole = plan && strstr(plan->calls_json, "\"whole\"");
+        if (whole && row->outcome == ATTEMPT_OK && job->crashes == 0 && job->state != JOB_DONE)
+            promise_broken(schedule, "%s is cancelled, and its answer was paid", job->id);
+    }
+    for (size_t i = 0; i < db->jobs_count; i++)
+        if (db->jobs[i].state == JOB_CANCELLED && db->jobs[i].stop == STOP_NONE)
+            promise_broken(schedule, "nobody cancelled %s", db->jobs[i].id);
 }
 
 void promises_at_end(struct schedule *schedule)
@@ -408,4 +430,5 @@ void promises_at_end(struct schedule *schedule)
         promise_broken(schedule, "the offsets did not come to the end");
     check_bill(schedule);
     check_documents(schedule);
+    check_cancelled(schedule);
 }

@@ -429,6 +429,19 @@ static void other_fault(void *context, void *data)
     }
 }
 
+// Somebody cancels a job, or all: with the calls that are under way, or without.
+static void cancel(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    struct world *world = &schedule->world;
+    char id[40];
+    bool cut = world_chance(world, 500);
+    snprintf(id, sizeof(id), "job-%d", *(int *)data);
+    const char *whose = *(int *)data < 0 ? NULL : id;
+    world_trace(world, "cancel %s%s", whose ? whose : "the batch", cut ? ", and its calls" : "");
+    schedule->calls_cut += db_cancel(&schedule->db, whose, cut, world->now_ms);
+}
+
 static void heal(void *context, void *data)
 {
     (void)data;
@@ -466,6 +479,16 @@ static void at(struct schedule *schedule, int64_t at_ms, world_fn *fn, int numbe
     int *data = own_alloc(sizeof(*data));
     *data = number;
     world_after(&schedule->world, at_ms, fn, schedule, data);
+}
+
+static void plan_cancels(struct schedule *schedule)
+{
+    struct world *world = &schedule->world;
+    int jobs = world_chance(world, 400) ? (int)world_range(world, 1, 4) : 0;
+    for (int i = 0; i < jobs; i++)
+        at(schedule, world_range(world, 200, 40000), cancel, (int)world_range(world, 0, 30));
+    if (world_chance(world, 80))
+        at(schedule, world_range(world, 1000, 60000), cancel, -1);
 }
 
 static void plan_faults(struct schedule *schedule)
@@ -533,6 +556,7 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
         sim_worker_start(&schedule->workers[w]);
     }
     plan_faults(schedule);
+    plan_cancels(schedule);
     while (!schedule->broken[0] && schedule->world.now_ms < LIMIT_MS && !is_over(schedule))
         if (!world_next(&schedule->world))
             break;

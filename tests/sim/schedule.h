@@ -34,6 +34,7 @@ struct schedule {
     bool healed;      // no new faults from here on
     char broken[300]; // the promise that was broken; "" none
     bool packs;       // requests are scarce, and short documents share them
+    size_t calls_cut; // by cancels
     uint64_t hash;    // of what happened, to compare a replay
 };
 

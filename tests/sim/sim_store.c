@@ -306,6 +306,7 @@ static void apply(struct sim_store *store, const struct op *op)
         event.u.looked_up.verdict =
             db_look_up(store->db, store->worker, store->world->now_ms, op->number);
         event.u.looked_up.stop = db_stop(store->db, op->number);
+        event.u.looked_up.cut = db_is_cut(store->db, op->number);
         emit(store, &event);
         break;
     case OP_BURY:
