@@ -3,6 +3,7 @@
 
 MODELSIM names the program; else the newest one under build/ is taken.
 """
+import concurrent.futures
 import csv
 import glob
 import http.client
@@ -656,6 +657,16 @@ def test_a_key_closes_for_a_while():
     assert ask("sk-one").status == 200
     assert sim.call("POST", "/sim/script", {"close": "sk-one"})[0].status == 400
     sim.stop()
+
+
+def test_a_full_server_takes_no_more_calls(sim):
+    sim.script(in_flight=2, latency="700ms")
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        answers = [future.result() for future in [pool.submit(sim.chat) for _ in range(5)]]
+    assert sorted(answer[0].status for answer in answers) == [200, 200, 503, 503, 503]
+    assert sim.stats()["in_flight_most"] == 2
+    assert [call["billed"] for call in sim.bill()["calls"]].count(True) == 2
+    assert sim.chat()[0].status == 200
 
 
 def test_beginnings_of_prompts_are_cached(sim):

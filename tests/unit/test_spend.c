@@ -175,6 +175,23 @@ static void calls_are_settled_either_way(void **state)
     assert_false(spend_has_news(&spend));
 }
 
+// A worker that is alone and reserves twice what it uses: its pace is that of what it uses.
+static void what_was_not_used_gives_its_time_back(void **state)
+{
+    (void)state;
+    static const int64_t taken[QUOTA_DIMENSIONS] = {[QUOTA_REQUESTS] = 1, [QUOTA_TOKENS] = 5000};
+    static const int64_t used[QUOTA_DIMENSIONS] = {[QUOTA_REQUESTS] = 1, [QUOTA_TOKENS] = 2500};
+    struct spend spend;
+    spend_init(&spend, both);
+    give(&spend, 20, 20000, 0, NOW);
+    spend_take(&spend, taken);
+    assert_int_equal(wait_for(&spend, 1, 5000, NOW), 250);
+    spend_settle(&spend, taken, used);
+    assert_int_equal(wait_for(&spend, 1, 5000, NOW), 125);
+    spend_settle(&spend, used, taken); // used more: what is granted next comes later
+    assert_int_equal(wait_for(&spend, 1, 5000, NOW), 125);
+}
+
 static void it_is_known_how_long_the_hand_lasts(void **state)
 {
     (void)state;
@@ -240,6 +257,7 @@ int main(void)
         cmocka_unit_test(what_is_left_at_the_end_goes_back),
         cmocka_unit_test(an_answer_that_was_long_on_its_way_is_void),
         cmocka_unit_test(calls_are_settled_either_way),
+        cmocka_unit_test(what_was_not_used_gives_its_time_back),
         cmocka_unit_test(it_is_known_how_long_the_hand_lasts),
         cmocka_unit_test(many_grants_join),
         cmocka_unit_test(days_are_counted_and_not_paced),

@@ -293,6 +293,18 @@ static bool check_open(struct exchange *x)
     return false;
 }
 
+// An own server's way of being full: it tells no limit.
+static bool check_room(struct exchange *x)
+{
+    const struct sim *sim = x->sim;
+    if (sim->settings.in_flight == 0 || sim->in_flight < sim->settings.in_flight)
+        return true;
+    refuse(x, &(struct refusal){.status = 503,
+                                .type = "server_error",
+                                .message = "The server is full. Try again."});
+    return false;
+}
+
 // All keys' limits, where the caller's key has none of its own.
 static struct limit_rule rule_of(const struct exchange *x)
 {
@@ -518,7 +530,7 @@ void chat_answer(struct sim *sim, const struct http_request *request, struct rep
     sim->completions++;
     if (!chat_admit(sim, request, reply, &x.key) || !read_request(&x) || !check_reasoning(&x))
         return;
-    if (!check_open(&x))
+    if (!check_open(&x) || !check_room(&x))
         return;
     x.fault = choose_fault(&x);
     if (refuse_by_fault(&x) || !check_sizes(&x))

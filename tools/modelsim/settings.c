@@ -330,6 +330,8 @@ static const struct option options[] = {
      "the "
      "last 60 s), none (no such headers)",
      set_headers, clear_nothing},
+    {"in-flight", "N", KIND_COUNT, AT(in_flight),
+     "calls at once, of all keys; further ones get a 503 and no word of the limit", NULL, NULL},
     {"close", "KEY:TIME", KIND_LIST, 0,
      "the key, or *, answers 429 with Retry-After for so long, from now on", add_closure,
      settings_drop_closures},

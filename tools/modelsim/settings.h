@@ -53,6 +53,7 @@ struct settings {
     uint64_t prefix_ms, prefix_tokens; // the cache of prompt beginnings: how long, from what size
     bool reasoning_beside;
     uint64_t seed, bill_calls;
+    uint64_t in_flight; // calls at once; 0 is no limit
     struct model *models;
     size_t model_count;
     struct api_key *keys; // none: every caller is welcome

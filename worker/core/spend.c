@@ -173,6 +173,7 @@ static void take_of(struct spend *spend, int dimension, int64_t amount)
         if (at_us < grant->start_us)
             at_us = grant->start_us;
         at_us += cost_us(grant, dimension, part);
+        spend->each_us[dimension] = (double)grant->spread_us / (double)grant->given[dimension];
         grant->left[dimension] -= part;
         amount -= part;
     }
@@ -189,9 +190,13 @@ void spend_take(struct spend *spend, const int64_t need[QUOTA_DIMENSIONS])
 void spend_settle(struct spend *spend, const int64_t taken[QUOTA_DIMENSIONS],
                   const int64_t used[QUOTA_DIMENSIONS])
 {
-    for (int d = 0; d < QUOTA_DIMENSIONS; d++)
-        if (spend->limited[d])
-            spend->settled[d] += used[d] - taken[d];
+    for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
+        if (!spend->limited[d])
+            continue;
+        spend->settled[d] += used[d] - taken[d];
+        if (used[d] < taken[d])
+            spend->next_us[d] -= (int64_t)((double)(taken[d] - used[d]) * spend->each_us[d]);
+    }
 }
 
 // Of the scarcest dimension: where one of them is used up, the rest is of no use.

@@ -34,6 +34,7 @@ struct spend {
     struct spend_grant grants[SPEND_GRANTS];
     size_t count;
     int64_t next_us[QUOTA_DIMENSIONS]; // when the next of it is earned; monotonic
+    double each_us[QUOTA_DIMENSIONS];  // what one of it costs of that clock
     // To be told with the next ask, which clears them (spend_told).
     int64_t back[QUOTA_DIMENSIONS], settled[QUOTA_DIMENSIONS];
 };
@@ -57,7 +58,8 @@ int64_t spend_wait_ms(const struct spend *spend, const int64_t need[QUOTA_DIMENS
 // Reserves `need`, whose spend_wait_ms is 0.
 void spend_take(struct spend *spend, const int64_t need[QUOTA_DIMENSIONS]);
 // A call is over, or is found to need something else than was taken for it: the difference is told
-// with the next ask.
+// with the next ask. What was not used gives its time back, so that a worker which is alone on a
+// lane and reserves too much still uses all of the limit.
 void spend_settle(struct spend *spend, const int64_t taken[QUOTA_DIMENSIONS],
                   const int64_t used[QUOTA_DIMENSIONS]);
 // What the grants hold.
