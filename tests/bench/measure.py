@@ -164,7 +164,7 @@ class Run:
                 "worker_cpu_us_per_job": cpu_seconds(worker.pid) / self.jobs * 1e6,
                 "postgres_cpu_us_per_job": (database.cpu_seconds() - database_before) / self.jobs * 1e6,
                 "peak_resident_mib": status_kib(worker.pid, "VmHWM") / 1024,
-                "jobs_per_second": self._rate(session, table),
+                "jobs_per_second": self.rate(session, table),
             }
         return worker, began, figures
 
@@ -182,7 +182,7 @@ class Run:
             if done > last:
                 last, moved_at = done, time.monotonic()
 
-    def _rate(self, session, table):
+    def rate(self, session, table):
         """Jobs a second between the first and the last tenth of the jobs."""
         seconds = session.value(f"""
             select extract(epoch from percentile_disc(0.9) within group (order by finished_at)

@@ -44,6 +44,8 @@ def test_the_quota_is_asked_seldom(case_dir):
     found = json.loads(figures.read_text())["found"]
     assert "throughput with the quota" in done.stdout
     assert 0 < found["with"][0]["round_trips_per_job"] < 1, found
+    assert found["without"][0]["round_trips_per_job"] < found["at a limit"][0]["round_trips_per_job"] < 3, found
+    assert 0 < found["at a limit"][0]["cpu_us_per_ask"] < 20_000, found
 
 
 @pytest.mark.parametrize("words,problem", [
@@ -73,7 +75,8 @@ def test_postgresql_looks_up_by_key(precis):
                            from pg_stat_user_indexes i join pg_stat_user_tables t using (relid)
                            where i.relname in ('jobs', 'claims', 'outcomes', 'outbox') group by 1""", len(names), len(names))
     by_key = {row["relname"]: row["by_key"] for row in reads}
-    assert by_key["jobs"] <= 25 and by_key["claims"] <= 10, reads
+    # 18, 8, 4 and 2; on a slow machine jobs wait, which is written and looks them up again.
+    assert by_key["jobs"] <= 36 and by_key["claims"] <= 20, reads
     assert by_key["outcomes"] <= 6 and by_key["outbox"] <= 4, reads
     assert max(row["in_turn"] for row in reads) <= 1, reads
 
