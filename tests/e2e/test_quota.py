@@ -97,7 +97,7 @@ class Fleet:
 
         wait_until("every worker to learn", all_know, timeout=120, every=0.25)
 
-    def begin(self, window_ms, settle_ms=3000):
+    def begin(self, window_ms, settle_ms=5000):
         """Jobs for such a window, and its beginning, when they have been read."""
         self.feed((window_ms + settle_ms) / 1000)
         return self.wait(settle_ms, self.meter.now())
@@ -213,7 +213,7 @@ def test_another_program_on_the_key(precis):
     precis.modelsim.script(foreign_percent=30)
 
     def attempt():
-        fleet.begin(window, settle_ms=5000)
+        fleet.begin(window)
         before = precis.modelsim.stats()
         fleet.wait(window, before["now_ms"])
         after = precis.modelsim.stats()
