@@ -45,17 +45,22 @@ end $$;
 create trigger requeued_fill before insert on precis_data.requeued
   for each row when (new.tenant is null) execute function precis_data.requeued_fill();
 
--- A parked job that is cancelled or superseded is due at once: a worker writes its end.
+-- A parked job that is cancelled or superseded is due at once: a worker writes its end. Once a
+-- statement, since a batch that is cancelled may have 100,000 of them; planned for as many as there
+-- are, since a plan for one that is kept would look at all of them for each.
 create function precis_data.requeued_stop() returns trigger language plpgsql as $$
 begin
-  update precis_data.requeued set ready = true, urgency = -1,
-    due_at = least(due_at, clock_timestamp())
-  where job_no = new.job_no;
+  if exists (select from changed c where c.stop is not null and c.worker_id is null) then
+    execute 'update precis_data.requeued q set ready = true, urgency = -1,'
+      ' due_at = least(q.due_at, clock_timestamp()) from changed c'
+      ' where c.stop is not null and c.worker_id is null and q.job_no = c.job_no'
+      ' and q.urgency >= 0';
+  end if;
   return null;
 end $$;
-create trigger requeued_stop after update of stop on precis_data.claims
-  for each row when (new.stop is not null and old.stop is null and new.worker_id is null)
-  execute function precis_data.requeued_stop();
+create trigger requeued_stop after update on precis_data.claims
+  referencing new table as changed
+  for each statement execute function precis_data.requeued_stop();
 
 -- When a batch was found to have ended: whoever waits `after` it may go.
 alter table precis_data.batches add column ended_at timestamptz,

@@ -31,6 +31,8 @@
 #define PROMPT_TOKENS 300
 // So soon after the last one comes the next question, where the window empties.
 #define ASK_MS 50
+// Jobs that were cancelled while they were parked, and come to be ended.
+#define ENDS_BATCH 500
 // How long jobs of a closed key are parked at most: it may be opened sooner than was said.
 #define KEY_LOOK_MS 60000
 
@@ -365,6 +367,7 @@ void parking_ask(struct engine *engine)
     size_t count = gather_idle(engine, &idle);
     struct take_request request = {
         .limit = most - len < REQUEUED_BATCH ? most - len : REQUEUED_BATCH,
+        .ends = ENDS_BATCH,
         .least_priority = -1,
         .time_of_others = shares_first(parking->shares, "", 1) - shares_now(parking->shares),
         .after_tenant = parking->after_tenant,
@@ -410,7 +413,7 @@ void parking_answered(struct engine *engine, const struct store_event *event)
     take_pauses(engine, event);
     if (count > 0)
         remember_turn(parking, &event->u.requeued.jobs[count - 1].message);
-    if (parking->exchanging)
+    if (parking->exchanging && count <= parking->asked) // more are a crowd that is only to be ended
         parking->to_leave += count;
     if (count > 0 && parking->more && (!parking->exchanging || count >= parking->asked))
         engine->next_take_ms = 0;

@@ -306,7 +306,8 @@ static size_t cut(const struct take_request *request, struct candidate *list, si
             !last || last->urgency != job->urgency || strcmp(last->tenant, job->tenant) != 0;
         last = job;
         place = first ? 1 : place + 1;
-        if (place <= request->limit && place <= 4 * request->limit / tenants + 4)
+        bool is_end = job->urgency < 0 && place <= request->ends;
+        if (is_end || (place <= request->limit && place <= 4 * request->limit / tenants + 4))
             list[kept++] = list[i];
     }
     return kept;
@@ -332,7 +333,7 @@ static void set_times(const struct take_request *request, struct candidate *list
 static size_t gather(struct db *db, const struct take_request *request, struct candidate *list)
 {
     const char *after = request->after_tenant ? request->after_tenant : "";
-    size_t count = 0, kept = 0;
+    size_t count = 0, kept = 0, ends = 0;
     for (size_t i = 0; i < db->jobs_count; i++) {
         struct db_job *job = &db->jobs[i];
         if (job->requeued && job->ready && job->requeued_by == 0)
@@ -348,8 +349,12 @@ static size_t gather(struct db *db, const struct take_request *request, struct c
     for (size_t i = 0; i < count; i++)
         if (is_wanted(request, &list[i]))
             list[kept++] = list[i];
+    for (size_t i = 0; i < kept; i++)
+        ends += list[i].job->urgency < 0;
+    ends = ends < request->ends ? ends : request->ends;
+    size_t limit = request->limit > ends ? request->limit : ends;
     qsort(list, kept, sizeof(*list), by_turn);
-    return kept < request->limit ? kept : request->limit;
+    return kept < limit ? kept : limit;
 }
 
 // What this very request took before, when its answer was lost.
@@ -380,7 +385,7 @@ size_t db_take_requeued(struct db *db, const struct take_request *request, int64
                 (struct candidate){.job = job, .later = strcmp(job->tenant, after) <= 0};
     }
     qsort(list, count, sizeof(*list), by_answer);
-    CHECK(count <= request->limit);
+    CHECK(count <= request->limit + request->ends);
     for (size_t i = 0; i < count; i++)
         out[i] = list[i].job->job_no;
     free(list);

@@ -557,6 +557,7 @@ static void op_take(struct test *test)
     };
     struct take_request request = {
         .limit = (size_t)range(test, 1, 4),
+        .ends = (size_t)range(test, 0, 6),
         .least_priority = (int)range(test, 0, 1) ? -1 : (int)range(test, 3, 6),
         .before = range(test, -2, 3) * 1000000,
         .doors = (size_t)range(test, 0, 2),

@@ -228,6 +228,11 @@ static void check_twins(struct schedule *schedule, const struct db_job *job, con
     }
 }
 
+static bool waits_for_gate(const struct schedule *schedule, const struct db_job *job)
+{
+    return !schedule->gate_opens && strstr(job->spec_json, "\"" SIM_GATE "\"") != NULL;
+}
+
 // Promise 3: a request leaves only after its row, with the key that the row names, and never for a
 // job that is done.
 void promise_on_request(void *context, const char *request_id, const char *key)
@@ -253,6 +258,9 @@ void promise_on_request(void *context, const char *request_id, const char *key)
     else if (strcmp(row->key_name, key) != 0)
         promise_broken(schedule, "request %s went with key %s, its row says %s", request_id, key,
                        row->key_name);
+    else if (waits_for_gate(schedule, job))
+        promise_broken(schedule, "request %s is paid, and the batch before it has not ended",
+                       request_id);
     else
         check_twins(schedule, job, request_id);
     promise_budgets(schedule);

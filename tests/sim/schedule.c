@@ -257,6 +257,8 @@ static void add_times(struct schedule *schedule, struct buf *value)
         buf_printf(value, "\"deadline\":\"%s\",\"on_deadline\":\"%s\",",
                    time_text_format(now_ms + world_range(&schedule->world, 0, 120000), text),
                    world_chance(&schedule->world, 500) ? "late" : "fail");
+    if (world_chance(&schedule->world, 100))
+        buf_add_str(value, "\"after\":{\"batch\":\"" SIM_GATE "\"},");
 }
 
 static void send_job(struct schedule *schedule, const struct sent_job *sent)
@@ -354,6 +356,45 @@ static void send_one(void *context, void *data)
     send_job(schedule, &sent);
 }
 
+// The batch that others wait for has nothing in it, and ends when it is sealed.
+static void seal_gate(void *context, void *data)
+{
+    (void)data;
+    struct schedule *schedule = context;
+    struct sent_job sent = {.partition = (int)world_range(&schedule->world, 0, SIM_PARTITIONS - 1)};
+    snprintf(sent.id, sizeof(sent.id), "odd-seal");
+    schedule->gate_opens = true;
+    send_message(schedule, &sent,
+                 "{\"v\":1,\"kind\":\"seal\",\"batch\":\"" SIM_GATE "\",\"total\":0}");
+}
+
+// ------------------------------------------------------------------------------- pauses
+
+static const char *const pauses[][2] = {
+    {"all", ""},
+    {"tenant", "default"},
+    {"batch", "default/default"},
+    {"job", "default/default/job-3"},
+    {"model", "sim"},
+    {"key", "a"},
+};
+#define PAUSES (sizeof(pauses) / sizeof(pauses[0]))
+
+static void resume(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    const char *const *which = pauses[*(int *)data];
+    db_resume(&schedule->db, which[0], which[1], schedule->world.now_ms);
+}
+
+static void pause(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    const char *const *which = pauses[*(int *)data];
+    if (!schedule->healed)
+        db_pause(&schedule->db, which[0], which[1]);
+}
+
 // ------------------------------------------------------------------------------- faults
 
 static void start_worker(void *context, void *data)
@@ -448,6 +489,8 @@ static void heal(void *context, void *data)
     struct schedule *schedule = context;
     schedule->healed = true;
     raise_budgets(schedule);
+    for (size_t i = 0; i < PAUSES; i++)
+        db_resume(&schedule->db, pauses[i][0], pauses[i][1], schedule->world.now_ms);
     schedule->provider.fault_per_thousand = 0;
     for (int k = 0; k < SIM_KEYS; k++)
         schedule->provider.keys[k].refused_with = 0;
@@ -489,6 +532,19 @@ static void plan_cancels(struct schedule *schedule)
         at(schedule, world_range(world, 200, 40000), cancel, (int)world_range(world, 0, 30));
     if (world_chance(world, 80))
         at(schedule, world_range(world, 1000, 60000), cancel, -1);
+}
+
+// Users pause something now and then, and let it go on.
+static void plan_pauses(struct schedule *schedule)
+{
+    struct world *world = &schedule->world;
+    at(schedule, world_range(world, 0, FAULTS_END_MS), seal_gate, 0);
+    while (world_chance(world, 300)) {
+        int which = (int)world_range(world, 0, PAUSES - 1);
+        int64_t at_ms = world_range(world, 0, 30000);
+        at(schedule, at_ms, pause, which);
+        at(schedule, at_ms + world_range(world, 100, 40000), resume, which);
+    }
 }
 
 static void plan_faults(struct schedule *schedule)
@@ -557,6 +613,7 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     }
     plan_faults(schedule);
     plan_cancels(schedule);
+    plan_pauses(schedule);
     while (!schedule->broken[0] && schedule->world.now_ms < LIMIT_MS && !is_over(schedule))
         if (!world_next(&schedule->world))
             break;

@@ -7,6 +7,7 @@
 #include "sim_worker.h"
 
 #define SIM_WORKERS 2
+#define SIM_GATE    "gate" // a batch that some jobs wait for
 
 // A message that was put into Kafka, and what must become of it.
 struct sent_job {
@@ -33,6 +34,7 @@ struct schedule {
     size_t sent_count;
     bool healed;      // no new faults from here on
     char broken[300]; // the promise that was broken; "" none
+    bool gate_opens;  // SIM_GATE was sealed, or is about to be
     bool packs;       // requests are scarce, and short documents share them
     size_t calls_cut; // by cancels
     uint64_t hash;    // of what happened, to compare a replay

@@ -196,8 +196,8 @@ static void answer_sweep(struct sim_store *store)
 static void answer_take(struct sim_store *store, const struct op *op)
 {
     struct db *db = store->db;
-    int64_t *numbers = own_array(op->take.limit + 1, sizeof(*numbers));
-    struct requeued_job *jobs = own_array(op->take.limit + 1, sizeof(*jobs));
+    int64_t *numbers = own_array(op->take.limit + op->take.ends + 1, sizeof(*numbers));
+    struct requeued_job *jobs = own_array(op->take.limit + op->take.ends + 1, sizeof(*jobs));
     struct pause_row *pauses = own_array(db->pauses_count + 1, sizeof(*pauses));
     size_t count =
         db_take_requeued(db, &op->take, store->worker, op->number, store->world->now_ms, numbers);

@@ -443,6 +443,29 @@ static void test_show(void **state)
     config_free(config);
 }
 
+// One topic is its name; of several each has its weight.
+static void test_show_topics(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"urgent=3,plain", "kafka.topics.jobs: [{\"name\":\"urgent\",\"weight\":3},"
+                           "{\"name\":\"plain\",\"weight\":1}]"},
+        {"plain", "kafka.topics.jobs: plain "},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct config *config = small_config(true);
+        struct config_errors errors = {0};
+        set(config, &config->kafka, CONFIG_KAFKA, "topics.jobs", rows[i][0]);
+        config_finish(config, &errors);
+        struct buf text OWN_BUF;
+        buf_init(&text, 0);
+        config_show_text(config, &text);
+        assert_non_null(strstr(buf_str(&text), rows[i][1]));
+        config_errors_deinit(&errors);
+        config_free(config);
+    }
+}
+
 static void count(void *context, const char *secret)
 {
     (void)secret;
@@ -534,8 +557,8 @@ int main(void)
         cmocka_unit_test(test_amounts),       cmocka_unit_test(test_names),
         cmocka_unit_test(test_price_version), cmocka_unit_test(test_default_route),
         cmocka_unit_test(test_no_price),      cmocka_unit_test(test_show),
-        cmocka_unit_test(test_freeing),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_made_files),
+        cmocka_unit_test(test_show_topics),   cmocka_unit_test(test_freeing),
+        cmocka_unit_test(test_errors),        cmocka_unit_test(test_made_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

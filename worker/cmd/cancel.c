@@ -30,7 +30,7 @@ static const char stop_sql[] =
     "  from precis_data.jobs j join precis_data.claims c on c.job_no = j.job_no"
     "  left join precis_data.workers w on w.id = c.worker_id"
     "  where" PICK_WHERE PICK_NEWEST
-    "   and not exists (select from precis_data.outcomes o where o.job_no = j.job_no)"
+    "   and (select true from precis_data.outcomes o where o.job_no = j.job_no) is null"
     "  order by c.job_no for update of c),"
     " stopped as (update precis_data.claims c set stop = coalesce(c.stop, 'cancelled'),"
     "   cut = c.cut or $5::boolean from picked p"

@@ -72,9 +72,27 @@ static json_t *text_value(const struct config_field *field, const char *text)
     return json_string(text ? text : "none");
 }
 
+// Several topics of jobs stand as the file has them; one is its name.
+static json_t *topics_value(const struct config_kafka *kafka)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < kafka->job_topic_count; i++)
+        json_array_append_new(array, json_pack("{s:s, s:I}", "name", kafka->job_topics[i].name,
+                                               "weight", (json_int_t)kafka->job_topics[i].weight));
+    return array;
+}
+
+static bool is_several_topics(const struct config_field *field, const struct config_kafka *kafka)
+{
+    return field->section == CONFIG_KAFKA && strcmp(field->path, "topics.jobs") == 0 &&
+           kafka->job_topic_count > 1;
+}
+
 static json_t *value_of(const void *object, const struct config_field *field)
 {
     const void *member = config_member_const(object, field);
+    if (is_several_topics(field, object))
+        return topics_value(object);
     switch (field->kind) {
     case CONFIG_TEXT:
     case CONFIG_WORD:

@@ -299,6 +299,7 @@ enum park_verdict {
 // they begin, a tenant's jobs one after the other, by deadline, then as they came.
 struct take_request {
     size_t limit;
+    size_t ends; // so many that are only to be ended may come, if that is more
     // Of a full window, for an exchange: of a higher priority than this, or of this one and with a
     // virtual time before this. -1: any.
     int least_priority;

@@ -174,6 +174,7 @@ static void run_take(struct store *store, const struct take_item *item, struct p
     store_args_int(&args, request->before);
     store_args_int(&args, (int64_t)request->doors);
     store_args_int(&args, request->time_of_others);
+    store_args_int(&args, (int64_t)request->ends);
     add_shares(&args, request);
     store_args_run(&args, link, STORE_SQL_take_requeued);
     store_args_deinit(&args);
