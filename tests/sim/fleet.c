@@ -810,115 +810,31 @@ void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
 
 // ------------------------------------------------------------------------------- kinds of limit
 
-void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, struct fleet_figures *out)
+// A minute of a small limit is few calls.
+static int64_t run_ms_of(int64_t per_minute)
+{
+    if (per_minute <= 10)
+        return 600000;
+    return per_minute <= 100 ? 200000 : 60000;
+}
+
+void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, int foreign_per_thousand,
+                struct fleet_figures *out)
 {
     struct fleet *fleet = fleet_new(seed, workers, kind->per_minute, 4000000);
     limiter_deinit(&fleet->requests);
     limiter_init(&fleet->requests, kind);
     for (int i = 0; i < workers; i++)
         fleet->workers[i].wants = true;
+    fleet->foreign_per_thousand = foreign_per_thousand;
+    if (foreign_per_thousand > 0)
+        world_after(&fleet->world, 1, take_foreign, fleet, NULL);
     run_until(fleet, WARM_MS);
     int64_t warm = fleet->refused;
     begin_counting(fleet);
-    run_until(fleet, WARM_MS + (kind->per_minute <= 10    ? 900000
-                                : kind->per_minute <= 100 ? 300000
-                                                          : 120000));
+    run_until(fleet, WARM_MS + run_ms_of(kind->per_minute) * (foreign_per_thousand > 0 ? 4 : 1));
     take_figures(fleet, out);
+    out->used /= 1 - foreign_per_thousand / 1000.0;
     out->meanwhile = warm;
     fleet_free(fleet);
-}
-
-// ------------------------------------------------------------------------------- the proof
-
-static bool prove_trouble(uint64_t seed, enum fleet_trouble trouble)
-{
-    static const struct {
-        const char *name;
-        double used;
-        int64_t refused, meanwhile;
-    } aims[FLEET_TROUBLES] = {
-        [FLEET_TOKENS] = {"tokens", 0.97, 1, 1},    [FLEET_HALVED] = {"halved", 0.88, 0, 60},
-        [FLEET_FOREIGN] = {"foreign", 0.93, 4, 60}, [FLEET_CLOSED] = {"closed", 0.95, 0, 30},
-        [FLEET_ASKED] = {"asked", 0.90, 4, 60},     [FLEET_UNKNOWN] = {"unknown", 0.90, 20, 20},
-        [FLEET_KILLED] = {"killed", 0.95, 0, 0},    [FLEET_AWAY] = {"away", 0.95, 0, 0},
-    };
-    struct fleet_figures f;
-    fleet_disturbed(seed, 4, trouble, &f);
-    bool good = f.used >= aims[trouble].used && f.refused <= aims[trouble].refused &&
-                f.meanwhile <= aims[trouble].meanwhile;
-    printf("%-7s  4 workers, seed %" PRIu64 ": %.1f %% used, %" PRId64 " of %" PRId64
-           " refused, %" PRId64 " before, %.2f asks a call%s\n",
-           aims[trouble].name, seed, f.used * 100, f.refused, f.refused + f.accepted, f.meanwhile,
-           f.asks_a_call, good ? "" : "  BELOW ITS AIM");
-    return good;
-}
-
-static bool show(const char *name, int workers, uint64_t seed, const struct fleet_figures *f,
-                 bool good)
-{
-    printf("%-7s %2d workers, seed %" PRIu64 ": %.1f %% used, fairness %.3f, %" PRId64
-           " calls, %" PRId64 " refused, %" PRId64 " of %" PRId64
-           " jobs done, %.2f asks a call, a minute's most %+" PRId64 "%s\n",
-           name, workers, seed, f->used * 100, f->fairness, f->accepted, f->refused, f->done,
-           f->jobs, f->asks_a_call, f->over_minute, good ? "" : "  BELOW ITS AIM");
-    return good;
-}
-
-static bool prove_kinds(uint64_t seed)
-{
-    static const struct {
-        const char *name;
-        struct limiter limiter;
-    } kinds[] = {
-        {"2 s", {.burst_ms = 2000, .tells_reset = true}},
-        {"2 s, no reset", {.burst_ms = 2000}},
-        {"2 s, silent", {.burst_ms = 2000, .silent = true}},
-        {"1 s", {.burst_ms = 1000, .tells_reset = true}},
-        {"1 s, silent", {.burst_ms = 1000, .silent = true}},
-        {"minute", {.burst_ms = 60000, .tells_reset = true}},
-        {"fixed", {.kind = LIMITER_FIXED, .tells_reset = true}},
-        {"fixed, no reset", {.kind = LIMITER_FIXED}},
-        {"sliding", {.kind = LIMITER_SLIDING, .tells_reset = true}},
-        {"sliding to full", {.kind = LIMITER_SLIDING, .tells_reset = true, .until_full = true}},
-        {"sliding, silent", {.kind = LIMITER_SLIDING, .silent = true}},
-    };
-    static const int64_t limits[] = {10, 60, 100, 420, 1200};
-    bool all = true;
-    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-        for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-            struct limiter limiter = kinds[k].limiter;
-            struct fleet_figures f;
-            limiter.per_minute = limits[i];
-            fleet_kind(seed, 4, &limiter, &f);
-            bool good = limiter.silent ? f.used >= 0.95 && f.refused <= 1
-                                       : f.used >= 0.97 && f.refused == 0;
-            printf("%-15s %4" PRId64 " a minute, seed %" PRIu64 ": %.1f %% used, %" PRId64
-                   " of %" PRId64 " refused, %" PRId64 " before, %.2f asks a call%s\n",
-                   kinds[k].name, limits[i], seed, f.used * 100, f.refused, f.refused + f.accepted,
-                   f.meanwhile, f.asks_a_call, good ? "" : "  BELOW ITS AIM");
-            all = all && good;
-        }
-    return all;
-}
-
-bool fleet_prove(uint64_t first_seed, int seeds)
-{
-    static const int sizes[] = {1, 2, 8, 50};
-    bool good = true;
-    for (int i = 0; i < seeds; i++) {
-        struct fleet_figures f;
-        uint64_t seed = first_seed + (uint64_t)i;
-        for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-            fleet_moving(seed, sizes[s], 120, &f);
-            good &=
-                show("moving", sizes[s], seed, &f,
-                     f.used >= 0.97 && f.refused == 0 && f.fairness >= 0.95 && f.over_minute <= 0);
-        }
-        for (int t = 0; t < FLEET_TROUBLES; t++)
-            good &= prove_trouble(seed, (enum fleet_trouble)t);
-        good = (i > 0 || prove_kinds(seed)) && good;
-        fleet_surge(seed, 4, &f);
-        good &= show("surge", 4, seed, &f, f.done == f.jobs && f.refused <= 1);
-    }
-    return good;
 }

@@ -43,9 +43,11 @@ enum fleet_trouble {
 void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
                      struct fleet_figures *out);
 
-// Undisturbed, with a provider of that kind (fleet_limits.h) and its headers; small limits get more
+// With a provider of that kind (fleet_limits.h) and its headers; small limits get more
 // seconds, since a minute of them is few calls.
-void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, struct fleet_figures *out);
+// Of what another program leaves, that takes so many thousandths of the limit at random.
+void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, int foreign_per_thousand,
+                struct fleet_figures *out);
 
 // Runs them over some seeds, prints the figures. False: one is below its aim.
 bool fleet_prove(uint64_t first_seed, int seeds);
