@@ -278,7 +278,8 @@ begin
             most := amount;
           end if;
           left_milli := amount * 1000;
-          want_milli := greatest(least(most * 500, least(nominal[d], amount_most) * 1000 / 60), 1);
+          want_milli := greatest(least(most * 500, least(nominal[d], amount_most) * 1000
+            / case when now_us - l.cut_at < hour_us then 30 else 60 end), 1);
           if want_milli < 4000 then -- a bucket of two has 0 or 1 left after each call
             left_milli := left_milli + 1000;
           end if;

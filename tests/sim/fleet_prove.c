@@ -55,7 +55,7 @@ static bool prove_foreign(uint64_t seed)
         struct fleet_figures f;
         limiter.per_minute = 1200;
         fleet_kind(seed, 4, &limiter, 300, &f);
-        bool good = f.used >= 0.93 && f.refused * 50 <= f.accepted;
+        bool good = f.used >= 0.93 && f.refused * 100 <= f.accepted;
         printf("%-8s with 30 %% foreign, seed %" PRIu64 ": %.1f %% used, %" PRId64 " of %" PRId64
                " refused, %" PRId64 " before%s\n",
                kinds[k].name, seed, f.used * 100, f.refused, f.refused + f.accepted, f.meanwhile,

@@ -376,6 +376,23 @@ static void a_minute_never_has_more_than_its_limit(void **state)
     }
 }
 
+// Refused though much was left: somebody else uses the key, and more has to be left for that.
+static void after_a_429_more_has_to_be_left(void **state)
+{
+    (void)state;
+    for (int32_t refusals = 0; refusals <= 1; refusals++) {
+        struct bench bench = {.fleet = quota_fleet_new(), .now_us = NOW};
+        struct quota_ask ask = with_headers(1200, 1199, -1);
+        ask.refusals = refusals;
+        assert_int_equal(ask_as(&bench, 1, &ask)->rate[QUOTA_REQUESTS], 1200);
+        pass(&bench, 60 * SECOND);
+        ask = with_headers(1200, 20, -1);
+        int64_t rate = ask_as(&bench, 1, &ask)->rate[QUOTA_REQUESTS];
+        assert_int_equal(rate, refusals > 0 ? 900 : 1200);
+        quota_fleet_free(bench.fleet);
+    }
+}
+
 // What is saved up goes at once: no more of it than half of what the provider's bucket holds.
 static void no_more_is_saved_than_the_provider_holds(void **state)
 {
@@ -749,6 +766,7 @@ int main(void)
         CASE(nothing_goes_before_an_empty_window_ends),
         CASE(a_bucket_that_refills_is_no_window),
         CASE(a_minute_never_has_more_than_its_limit),
+        CASE(after_a_429_more_has_to_be_left),
         CASE(no_more_is_saved_than_the_provider_holds),
         CASE(a_late_header_raises_nothing),
         CASE(a_429_without_headers_cuts),

@@ -20,7 +20,8 @@
 // The effective limit is the smaller of the configured one (or what `quota set` says, which counts
 // before it) and the provider's own, times a factor. The factor follows what the provider says is
 // left, whatever kind of limit it has:
-//   - left / (half of the most that was left lately, or a second's worth if that is less). Where
+//   - left / (half of the most that was left lately, or a second's worth if that is less; two
+//     seconds' for an hour after a 429, since others use the key, or the bucket is small). Where
 //     that is less than four units, one more counts as left: a bucket of two requests that has 0
 //     or 1 left after each call is as it should be.
 //   - Where the reset stays at one moment for five seconds while calls are made, there is a window

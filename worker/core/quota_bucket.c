@@ -175,12 +175,14 @@ static void see_reset(struct quota_bucket *bucket, int64_t reset_ms, int64_t now
 }
 
 // What is left, of what there should be.
-static int64_t told_ppm(const struct quota_bucket *bucket, int64_t most, int64_t per_minute,
-                        int64_t now_us)
+static int64_t told_ppm(const struct quota_case *c, const struct quota_bucket *bucket, int64_t most,
+                        int64_t per_minute)
 {
+    int64_t now_us = c->now_us;
+    int64_t divisor = was_refused(c) ? 30 : 60; // others are here: more has to be left
     int64_t left_milli = bucket->left * 1000;
     int64_t want_milli =
-        at_least(at_most(most * 500, at_most(per_minute, QUOTA_MOST) * 1000 / 60), 1);
+        at_least(at_most(most * 500, at_most(per_minute, QUOTA_MOST) * 1000 / divisor), 1);
     if (want_milli < FEW_MILLI)
         left_milli += 1000;
     if (bucket->window_until_us > now_us) {
@@ -191,8 +193,10 @@ static int64_t told_ppm(const struct quota_bucket *bucket, int64_t most, int64_t
 }
 
 // What was seen left most, which fades. Another limit means another bucket.
-static void see_left(struct quota_bucket *bucket, int64_t left, int64_t per_minute, int64_t now_us)
+static void see_left(const struct quota_case *c, struct quota_bucket *bucket, int64_t left,
+                     int64_t per_minute)
 {
+    int64_t now_us = c->now_us;
     int64_t since_ms = at_least((now_us - bucket->most_left_at_us) / 1000, 0);
     int64_t most =
         bucket->most_left - bucket->most_left * at_most(since_ms, MOST_LEFT_MS) / MOST_LEFT_MS;
@@ -202,7 +206,7 @@ static void see_left(struct quota_bucket *bucket, int64_t left, int64_t per_minu
         most = left;
     }
     bucket->left = left;
-    int64_t told = told_ppm(bucket, most, per_minute, now_us);
+    int64_t told = told_ppm(c, bucket, most, per_minute);
     set_factor(bucket, (factor_now(bucket, now_us) + told) / 2,
                now_us); // answers come out of order
 }
@@ -232,7 +236,7 @@ static void see_headers(struct quota_case *c, enum quota_dimension d)
     if (left < 0 || (limit > 0 && left > limit))
         return;
     see_reset(bucket, c->ask->seen_reset_ms[d], c->now_us);
-    see_left(bucket, at_most(left, QUOTA_MOST), nominal_rate(c, d), c->now_us);
+    see_left(c, bucket, at_most(left, QUOTA_MOST), nominal_rate(c, d));
 }
 
 static void cut(struct quota_case *c)
