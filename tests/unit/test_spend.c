@@ -120,8 +120,19 @@ static void a_large_call_goes_when_nothing_is_owed_and_leaves_a_wait(void **stat
     give(&spend, 10, 6000, 1000, NOW);
     assert_int_equal(wait_for(&spend, 1, 9000, NOW), 0);
     take(&spend, 1, 9000);
-    assert_int_equal(wait_for(&spend, 1, 1000, NOW), 1500); // 6,000 in one second, 3,000 in half
+    assert_int_equal(wait_for(&spend, 1, 1000, NOW), 1450); // a second, 3,000 at 400,000
     assert_true(wait_for(&spend, 1, 3001, NOW + 1500) == INT64_MAX);
+}
+
+// Tokens that are reserved, and never used, slow no requests down.
+static void a_dimension_is_no_slower_than_its_own_limit(void **state)
+{
+    (void)state;
+    struct spend spend;
+    spend_init(&spend, both);
+    give(&spend, 16, 6666, 0, NOW);
+    take(&spend, 4, 0);
+    assert_int_equal(wait_for(&spend, 1, 0, NOW), 200);
 }
 
 static void what_is_left_at_the_end_goes_back(void **state)
@@ -254,6 +265,7 @@ int main(void)
         cmocka_unit_test(the_scarcer_dimension_sets_the_pace),
         cmocka_unit_test(what_a_late_loop_missed_is_caught_up_within_the_grant),
         cmocka_unit_test(a_large_call_goes_when_nothing_is_owed_and_leaves_a_wait),
+        cmocka_unit_test(a_dimension_is_no_slower_than_its_own_limit),
         cmocka_unit_test(what_is_left_at_the_end_goes_back),
         cmocka_unit_test(an_answer_that_was_long_on_its_way_is_void),
         cmocka_unit_test(calls_are_settled_either_way),

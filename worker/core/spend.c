@@ -27,6 +27,7 @@ void spend_limit(struct spend *spend, const int64_t limits[QUOTA_DIMENSIONS])
     spend->any = false;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
         spend->limited[d] = limits[d] > 0;
+        spend->rate[d] = limits[d];
         spend->any = spend->any || spend->limited[d];
     }
 }
@@ -157,9 +158,14 @@ int64_t spend_wait_ms(const struct spend *spend, const int64_t need[QUOTA_DIMENS
     return longest_ms;
 }
 
-static int64_t cost_us(const struct spend_grant *grant, int dimension, int64_t amount)
+// What one of it costs of the clock. The grant's spread is that of its scarcest dimension; another
+// one may go as fast as its own limit, or calls that use less of the scarcest than they reserve
+// would be held up by it.
+static double each_us(const struct spend *spend, const struct spend_grant *grant, int d)
 {
-    return (int64_t)((double)amount * (double)grant->spread_us / (double)grant->given[dimension]);
+    double by_spread = (double)grant->spread_us / (double)grant->given[d];
+    double by_limit = 60e6 / (double)spend->rate[d];
+    return by_limit < by_spread ? by_limit : by_spread;
 }
 
 static void take_of(struct spend *spend, int dimension, int64_t amount)
@@ -172,8 +178,8 @@ static void take_of(struct spend *spend, int dimension, int64_t amount)
             continue;
         if (at_us < grant->start_us)
             at_us = grant->start_us;
-        at_us += cost_us(grant, dimension, part);
-        spend->each_us[dimension] = (double)grant->spread_us / (double)grant->given[dimension];
+        spend->each_us[dimension] = each_us(spend, grant, dimension);
+        at_us += (int64_t)((double)part * spend->each_us[dimension]);
         grant->left[dimension] -= part;
         amount -= part;
     }
@@ -212,7 +218,7 @@ int64_t spend_last_ms(const struct spend *spend, int64_t now_ms)
             if (grant->left[d] <= 0)
                 continue;
             at_us = at_us > grant->start_us ? at_us : grant->start_us;
-            at_us += cost_us(grant, d, grant->left[d]);
+            at_us += (int64_t)((double)grant->left[d] * each_us(spend, grant, d));
         }
         if (at_us < first_us)
             first_us = at_us;

@@ -30,7 +30,8 @@ struct spend_grant {
 
 struct spend {
     bool limited[QUOTA_DIMENSIONS];
-    bool any; // one of them is
+    bool any;                       // one of them is
+    int64_t rate[QUOTA_DIMENSIONS]; // the limits: no dimension has to be slower than its own
     struct spend_grant grants[SPEND_GRANTS];
     size_t count;
     int64_t next_us[QUOTA_DIMENSIONS]; // when the next of it is earned; monotonic
