@@ -129,7 +129,7 @@ def test_topics_are_read_by_their_weights(precis):
     the other is read at all: that one catches up, so there are enough for three times as many."""
     urgent = precis.topics["jobs"] + ".urgent"
     precis.kafka.create_topic(urgent, 4)
-    precis.configure(models={"grok-4.3": {"limits": {"in_flight": 16}}},
+    precis.configure(models={"grok-4.3": {"limits": {"in_flight": 8}}},
                      worker={"in_flight": 300, "park": {"rows": 0}},
                      kafka={"topics": {**precis.topics, "jobs": [{"name": urgent, "weight": 3},
                                                                  {"name": precis.topics["jobs"]}]}})
@@ -148,4 +148,4 @@ def test_topics_are_read_by_their_weights(precis):
     worker.kill()
     share = found["urgent"] / sum(found.values())
     print(f"weights 3 and 1: {found}: {share:.2f}")
-    assert 0.68 < share < 0.85
+    assert 0.58 < share < 0.85  # without weights it is a half
