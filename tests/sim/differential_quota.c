@@ -109,7 +109,8 @@ static void start_worker(struct test *test, int index)
     worker->id = store_worker_id(worker->store);
 }
 
-static void run_sql(struct test *test, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void run_sql(struct test *test, const char *format,
+                                                          ...)
 {
     char sql[500];
     va_list args;
