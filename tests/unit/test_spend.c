@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "core/spend.h"
@@ -22,6 +23,7 @@ static void give(struct spend *spend, int64_t requests, int64_t tokens, int64_t 
         .spread_ms = 1000,
         .valid_ms = 1500,
     };
+    memcpy(grant.rate, both, sizeof(grant.rate));
     spend_add(spend, &grant, now_ms, now_ms);
 }
 

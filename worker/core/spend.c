@@ -27,7 +27,6 @@ void spend_limit(struct spend *spend, const int64_t limits[QUOTA_DIMENSIONS])
     spend->any = false;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
         spend->limited[d] = limits[d] > 0;
-        spend->rate[d] = limits[d];
         spend->any = spend->any || spend->limited[d];
     }
 }
@@ -83,6 +82,7 @@ static void join(struct spend_grant *last, const struct spend_grant *next)
 {
     int64_t end_us = next->start_us + next->spread_us;
     for (int d = 0; d < QUOTA_DIMENSIONS; d++) {
+        last->rate[d] = next->rate[d];
         last->given[d] += next->given[d];
         last->left[d] += next->left[d];
     }
@@ -100,6 +100,7 @@ void spend_add(struct spend *spend, const struct quota_grant *grant, int64_t ask
         .spread_us = grant->spread_ms > 0 ? grant->spread_ms * 1000 : 0,
         .until_ms = asked_ms + grant->start_in_ms + grant->valid_ms,
     };
+    memcpy(next.rate, grant->rate, sizeof(next.rate));
     for (int d = 0; d < QUOTA_DIMENSIONS; d++)
         if (spend->limited[d] && grant->given[d] > 0)
             next.given[d] = next.left[d] = grant->given[d];
@@ -159,12 +160,12 @@ int64_t spend_wait_ms(const struct spend *spend, const int64_t need[QUOTA_DIMENS
 }
 
 // What one of it costs of the clock. The grant's spread is that of its scarcest dimension; another
-// one may go as fast as its own limit, or calls that use less of the scarcest than they reserve
-// would be held up by it.
-static double each_us(const struct spend *spend, const struct spend_grant *grant, int d)
+// one may go as fast as its own limit at that time, or calls that use less of the scarcest than
+// they reserve would be held up by it.
+static double each_us(const struct spend_grant *grant, int d)
 {
     double by_spread = (double)grant->spread_us / (double)grant->given[d];
-    double by_limit = 60e6 / (double)spend->rate[d];
+    double by_limit = grant->rate[d] > 0 ? 60e6 / (double)grant->rate[d] : by_spread;
     return by_limit < by_spread ? by_limit : by_spread;
 }
 
@@ -178,7 +179,7 @@ static void take_of(struct spend *spend, int dimension, int64_t amount)
             continue;
         if (at_us < grant->start_us)
             at_us = grant->start_us;
-        spend->each_us[dimension] = each_us(spend, grant, dimension);
+        spend->each_us[dimension] = each_us(grant, dimension);
         at_us += (int64_t)((double)part * spend->each_us[dimension]);
         grant->left[dimension] -= part;
         amount -= part;
@@ -218,7 +219,7 @@ int64_t spend_last_ms(const struct spend *spend, int64_t now_ms)
             if (grant->left[d] <= 0)
                 continue;
             at_us = at_us > grant->start_us ? at_us : grant->start_us;
-            at_us += (int64_t)((double)grant->left[d] * each_us(spend, grant, d));
+            at_us += (int64_t)((double)grant->left[d] * each_us(grant, d));
         }
         if (at_us < first_us)
             first_us = at_us;

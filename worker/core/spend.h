@@ -24,14 +24,14 @@
 
 struct spend_grant {
     int64_t given[QUOTA_DIMENSIONS], left[QUOTA_DIMENSIONS];
-    int64_t start_us, spread_us; // monotonic
-    int64_t until_ms;            // what is left then is given back
+    int64_t rate[QUOTA_DIMENSIONS]; // a minute, when it was given; 0: not told
+    int64_t start_us, spread_us;    // monotonic
+    int64_t until_ms;               // what is left then is given back
 };
 
 struct spend {
     bool limited[QUOTA_DIMENSIONS];
-    bool any;                       // one of them is
-    int64_t rate[QUOTA_DIMENSIONS]; // the limits: no dimension has to be slower than its own
+    bool any; // one of them is
     struct spend_grant grants[SPEND_GRANTS];
     size_t count;
     int64_t next_us[QUOTA_DIMENSIONS]; // when the next of it is earned; monotonic
