@@ -75,7 +75,8 @@
 
 // A message that Kafka brings of a job that is parked, or queued by `retry`: PostgreSQL has it.
 #define IS_KEPT(job_no)                                                                            \
-    "(r.is_read and exists (select from precis_data.requeued k where k.job_no = " job_no "))"
+    "(r.is_read and (select k.job_no from precis_data.requeued k where k.job_no = " job_no         \
+    ") is not null)"
 
 // Columns of `requeued` of a job j that is parked by request r: what is due, and how it waits.
 // `stopped`: only its end is to be written.
