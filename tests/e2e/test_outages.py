@@ -38,7 +38,10 @@ def check_nothing_twice(precis, promises):
     promises.check()
     assert {row["state"] for row in promises.jobs.values()} == {"done"}
     assert len(promises.calls) == len(promises.places), "a call was bought again"
-    assert {row["outcome"] for row in promises.attempts.values()} == {"ok"}
+    # An intent that came back too late to be sent (its lease had gone meanwhile) is "cancelled", and never left.
+    wrong = {name: row["outcome"] for name, row in promises.attempts.items()
+             if row["outcome"] != ("ok" if name in promises.calls else "cancelled")}
+    assert not wrong, wrong
 
 
 @pytest.mark.modelsim(*SLOW)
