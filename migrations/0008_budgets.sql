@@ -15,7 +15,7 @@ create table precis_data.budgets (
   period text not null check (period in ('day', 'month', 'life')),
   limit_picousd bigint check (limit_picousd >= 0), -- NULL: none, whatever a configuration says
   at_wall text not null check (at_wall in ('wait', 'cheaper', 'fail')),
-  configured boolean not null,         -- by a worker's precis.yaml; else by a command, which wins
+  configured boolean not null,         -- by workers' precis.yaml; else by a command, which wins
   changed_at timestamptz not null default clock_timestamp(),
   primary key (scope, name, period)
 );
@@ -255,7 +255,7 @@ begin
   end if;
 end $$;
 
--- What a command has set goes; a configuration's comes back when a worker starts with it.
+-- What a command has set goes; a configuration's comes back with budget_apply.
 create function precis_data.budget_forget(a_scope text, a_name text, a_period text) returns void
 language plpgsql as $$
 begin
@@ -272,32 +272,89 @@ begin
   end if;
 end $$;
 
--- The budgets of a configuration, all of them: those of an earlier one that are not here go. What a
--- command has set stays. Where nothing changes nothing is locked.
-create function precis_data.budget_configure(scopes text[], names text[], periods text[],
-  limits bigint[], walls text[]) returns void language plpgsql as $$
+-- What the configuration of each worker wants. Configurations may differ, while a fleet is brought to
+-- another one; then the lowest holds. A worker's rows go with it.
+create table precis_data.budget_wants (
+  worker_id bigint not null,
+  scope text not null,
+  name text not null,
+  period text not null,
+  limit_picousd bigint not null check (limit_picousd >= 0),
+  at_wall text not null check (at_wall in ('wait', 'cheaper', 'fail')),
+  primary key (worker_id, scope, name, period)
+);
+-- It has told what it wants, be it nothing.
+alter table precis_data.workers add column budgets_told boolean not null default false;
+
+-- The configured budgets as they should be, where they are not; without a limit: it should go. What
+-- a command has set stays. Of equal limits the stricter wall holds.
+create view precis_data.budgets_to_change as
+select scope, name, period, w.limit_picousd, w.at_wall
+from precis_data.budgets b
+full join (
+  select distinct on (w.scope, w.name, w.period) w.scope, w.name, w.period, w.limit_picousd,
+    w.at_wall
+  from precis_data.budget_wants w
+  order by w.scope, w.name, w.period, w.limit_picousd,
+    case w.at_wall when 'fail' then 1 when 'cheaper' then 2 else 3 end) w
+  using (scope, name, period)
+where coalesce(b.configured, true)
+  and (b.limit_picousd is distinct from w.limit_picousd or b.at_wall is distinct from w.at_wall);
+
+-- Where nothing has to change no table is locked.
+create function precis_data.budget_apply() returns void language plpgsql as $$
 declare
   change record;
 begin
   perform pg_advisory_xact_lock(hashtext('precis budgets'));
-  for change in
-    select b.scope, b.name, b.period from precis_data.budgets b
-    where b.configured and (b.scope, b.name, b.period) not in (
-      select w.scope, w.name, w.period from unnest(scopes, names, periods) w(scope, name, period))
-  loop
-    perform precis_data.budget_forget(change.scope, change.name, change.period);
+  for change in select c.* from precis_data.budgets_to_change c order by 1, 2, 3 loop
+    if change.limit_picousd is null then
+      perform precis_data.budget_forget(change.scope, change.name, change.period);
+    else
+      perform precis_data.budget_set(change.scope, change.name, change.period,
+        change.limit_picousd, change.at_wall, true);
+    end if;
   end loop;
-  for change in
-    select w.* from unnest(scopes, names, periods, limits, walls)
-      w(scope, name, period, limit_picousd, wall)
-    left join precis_data.budgets b on b.scope = w.scope and b.name = w.name
-      and b.period = w.period
-    where b.scope is null or (b.configured
-      and (b.limit_picousd is distinct from w.limit_picousd or b.at_wall <> w.wall))
-  loop
-    perform precis_data.budget_set(change.scope, change.name, change.period, change.limit_picousd,
-      change.wall, true);
-  end loop;
+end $$;
+
+-- A worker tells the budgets of its configuration, all of them: those of its earlier one that are
+-- not here go. It tells them again now and then, and so finds workers that have gone: by the rule
+-- of claims, a lease that has ended counts where the server and the lease of who looks have held for
+-- a lease's time. Else an outage, which ends all leases, would raise budgets until all are back.
+create function precis_data.budget_tell(a_worker bigint, a_lease interval, scopes text[],
+  names text[], periods text[], limits bigint[], walls text[]) returns void
+language plpgsql as $$
+begin
+  -- Nothing here may read the budgets before this lock is held: who holds it may lock that table.
+  if exists (
+      select from (select * from precis_data.budget_wants where worker_id = a_worker) w
+      full join unnest(scopes, names, periods, limits, walls)
+        t(scope, name, period, limit_picousd, at_wall) using (scope, name, period)
+      where w.limit_picousd is distinct from t.limit_picousd
+        or w.at_wall is distinct from t.at_wall) then
+    perform pg_advisory_xact_lock(hashtext('precis budgets'));
+  elsif not pg_try_advisory_xact_lock(hashtext('precis budgets')) then
+    return; -- somebody is at it, and has seen what was wanted here before
+  end if;
+  update precis_data.workers k set budgets_told = true where k.id = a_worker and not k.budgets_told;
+  delete from precis_data.budget_wants w where w.worker_id = a_worker
+    and (w.scope, w.name, w.period) not in (
+      select t.scope, t.name, t.period from unnest(scopes, names, periods) t(scope, name, period));
+  insert into precis_data.budget_wants as w (worker_id, scope, name, period, limit_picousd, at_wall)
+  select a_worker, t.* from unnest(scopes, names, periods, limits, walls)
+    t(scope, name, period, limit_picousd, at_wall)
+  where exists (select from precis_data.workers k where k.id = a_worker and k.ended_at is null)
+  on conflict (worker_id, scope, name, period) do update set
+    limit_picousd = excluded.limit_picousd, at_wall = excluded.at_wall
+  where w.limit_picousd <> excluded.limit_picousd or w.at_wall <> excluded.at_wall;
+  delete from precis_data.budget_wants w where w.worker_id <> a_worker and not exists (
+    select from precis_data.workers k where k.id = w.worker_id and k.ended_at is null
+      and (k.lease_until > clock_timestamp()
+        or pg_postmaster_start_time() > clock_timestamp() - a_lease
+        or not exists (select from precis_data.workers me where me.id = a_worker
+          and me.lease_until > clock_timestamp()
+          and me.unbroken_since <= clock_timestamp() - a_lease)));
+  perform precis_data.budget_apply();
 end $$;
 
 create view precis.budgets as
@@ -308,7 +365,21 @@ select b.scope, b.name, b.period, trim_scale(b.limit_picousd * 0.000000000001) a
   trim_scale((b.limit_picousd - coalesce(u.spent_picousd + u.reserved_picousd + u.doubt_picousd, 0))
     * 0.000000000001) as left_usd,
   b.at_wall, case when b.configured then 'configuration' else 'command' end as set_by, b.changed_at,
-  precis_data.budget_end(b.period, clock_timestamp()) as ends_at
+  precis_data.budget_end(b.period, clock_timestamp()) as ends_at,
+  -- NULL: the live workers agree, or a command has set it.
+  case when b.configured then (
+    select string_agg(t.what || ' (' || t.who || ')', '; ' order by t.limit_picousd, t.what)
+    from (
+      select w.limit_picousd, case when w.worker_id is null then 'none'
+          else trim_scale(w.limit_picousd * 0.000000000001) || ' USD, ' || w.at_wall end as what,
+        array_to_string((array_agg(k.name order by k.id))[1:3], ', ')
+          || case when count(*) > 3 then ' and ' || count(*) - 3 || ' more' else '' end as who
+      from precis_data.workers k
+      left join precis_data.budget_wants w on w.worker_id = k.id and w.scope = b.scope
+        and w.name = b.name and w.period = b.period
+      where k.ended_at is null and k.lease_until > clock_timestamp() and k.budgets_told
+      group by 1, 2) t
+    having count(*) > 1) end as workers_differ
 from precis_data.budgets b
 left join precis_data.budget_use u on u.scope = b.scope and u.name = b.name and u.period = b.period
   and u.starts_on = precis_data.budget_start(b.period, clock_timestamp());

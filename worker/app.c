@@ -309,7 +309,7 @@ static void take_provider_keys(struct app *app, struct config_provider *old,
         }
 }
 
-static void take_keys(struct app *app, struct config *fresh)
+static void take_configuration(struct app *app, struct config *fresh)
 {
     for (size_t i = 0; i < app->config->provider_count; i++)
         for (size_t j = 0; j < fresh->provider_count; j++) {
@@ -324,12 +324,12 @@ static void take_keys(struct app *app, struct config *fresh)
     log_set_level(app->log, fresh->log.level);
     if (app->hup_reread) // a reread of our own, after a 401, leaves the other closed keys alone
         engine_keys_reread(app->engine);
+    engine_take_budgets(app->engine, fresh);
     log_event(app->log, LOG_LEVEL_INFO, "configuration_reread",
-              LOG_TEXT("taken", "keys and log level; other changes need a restart"));
+              LOG_TEXT("taken", "keys, budgets and log level; other changes need a restart"));
 }
 
 static void reread_soon(struct app *app);
-
 static void on_reread(uv_work_t *work, int status)
 {
     struct app *app = work->data;
@@ -338,7 +338,7 @@ static void on_reread(uv_work_t *work, int status)
     if (app->phase == PHASE_OVER) // the engine is gone
         app->next_reread_ms = INT64_MAX;
     else if (app->reread_config)
-        take_keys(app, app->reread_config);
+        take_configuration(app, app->reread_config);
     else
         log_event(app->log, LOG_LEVEL_ERROR, "configuration_refused",
                   LOG_TEXT("reason", app->reread_errors.len > 0

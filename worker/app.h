@@ -4,7 +4,7 @@
 //
 //   TERM, INT   stop taking, finish what is under way within worker.drain_timeout, leave the group
 //   again       leave at once
-//   HUP         read keys and log level again
+//   HUP         read keys, budgets and log level again
 #ifndef PRECIS_APP_H
 #define PRECIS_APP_H
 

@@ -10,7 +10,6 @@
 #include "base/check.h"
 #include "base/own.h"
 #include "base/redact.h"
-#include "core/config_budget.h"
 #include "core/facts.h"
 
 int64_t engine_now(const struct engine *engine)
@@ -48,6 +47,7 @@ struct engine *engine_new(const struct engine_options *options, const struct edg
     packs_init(engine);
     parking_init(engine);
     intake_init(engine);
+    config_budgets_init(&engine->budgets, engine->config);
     return engine;
 }
 
@@ -69,6 +69,7 @@ void engine_free(struct engine *engine)
             list_remove(node);
             job_free(job);
         }
+    config_budgets_deinit(&engine->budgets);
     gate_deinit(engine);
     packs_deinit(engine);
     parking_deinit(engine);
@@ -252,6 +253,23 @@ void engine_on_broker(struct engine *engine, const struct broker_event *event)
     }
 }
 
+// Before the first claim, and again now and then: workers whose lease has ended unseen are found
+// so, and this one's wants are back after its own has.
+static void tell_budgets(struct engine *engine)
+{
+    engine->next_budgets_ms = engine_now(engine) + BUDGETS_MS;
+    engine->edges.store_ops->budgets(engine->edges.store, engine->budgets.items,
+                                     engine->budgets.count);
+}
+
+void engine_take_budgets(struct engine *engine, const struct config *fresh)
+{
+    config_budgets_deinit(&engine->budgets);
+    config_budgets_init(&engine->budgets, fresh);
+    if (engine->ever_up)
+        tell_budgets(engine);
+}
+
 static void on_renewed(struct engine *engine, const struct store_event *event)
 {
     engine->renewing = false;
@@ -260,15 +278,8 @@ static void on_renewed(struct engine *engine, const struct store_event *event)
     if (event->u.renewed.broken)
         log_event(engine->options.log, LOG_LEVEL_WARN, "lease_renewed_late",
                   LOG_NUMBER("db_now_ms", event->u.renewed.db_now_ms));
-}
-
-// Before the first claim; the store does nothing where they are known.
-static void tell_budgets(struct engine *engine)
-{
-    struct config_budgets budgets;
-    config_budgets_init(&budgets, engine->config);
-    engine->edges.store_ops->budgets(engine->edges.store, budgets.items, budgets.count);
-    config_budgets_deinit(&budgets);
+    if (event->u.renewed.broken || engine_now(engine) >= engine->next_budgets_ms)
+        tell_budgets(engine);
 }
 
 static void on_store_state(struct engine *engine, bool up)

@@ -45,6 +45,8 @@ void engine_stop_jobs(struct engine *engine);
 bool engine_is_empty(const struct engine *engine);
 // HUP: keys may be new, and closed ones are tried again.
 void engine_keys_reread(struct engine *engine);
+// HUP: the budgets of the configuration as it is now.
+void engine_take_budgets(struct engine *engine, const struct config *fresh);
 // That key (a provider's first_key, and its place) has another secret: it is tried again.
 void engine_key_changed(struct engine *engine, size_t key);
 // A provider refuses its key.

@@ -17,6 +17,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/slots.h"
+#include "core/config_budget.h"
 #include "core/keys.h"
 #include "core/offsets.h"
 #include "core/order.h"
@@ -29,6 +30,7 @@
 #define LEASE_MARGIN_MS 2000 // no call begins in the last two seconds of a lease
 #define RENEW_MS        3000
 #define SWEEP_MS        10000
+#define BUDGETS_MS      10000 // how often the configuration's budgets are told again
 #define REQUEUED_MS     1000
 #define SCAN_MS         1000  // how often waiting jobs' reasons are looked at
 #define LOOK_MS         2000  // how often it is asked whether a waiting job was cancelled
@@ -137,6 +139,8 @@ struct engine {
     struct documents documents;
     struct packs packs;
     struct parking parking;
+    struct config_budgets budgets; // that this worker's configuration wants
+    int64_t next_budgets_ms;
     int64_t next_serial;
     uint64_t came; // jobs that ever came
     size_t bytes;  // that jobs hold

@@ -2,6 +2,7 @@
 """Budgets are walls: for any number of workers and whatever dies, never a cent over, and nearly all of it used."""
 import decimal
 import os
+import signal
 import time
 
 import pytest
@@ -162,6 +163,50 @@ def test_what_happens_at_the_wall(precis):
     rows = shown(precis)
     assert rows["tenant", "strict", "life"]["set_by"] == "configuration"
     assert rows["tenant", "thrifty", "day"]["left_usd"] >= 0
+
+
+def test_workers_of_different_configurations(precis):
+    """A rolling deploy: the lowest of the live workers' budgets holds, nobody overwrites another's, and the user is told."""
+    tenants = {"legal": {"budget": {"month": 3, "life": 40}}}
+    old = precis.start_worker(tenants=tenants)
+    new = precis.start_worker(tenants={"legal": {"budget": {"month": 5, "at_wall": "fail"}}, "sales": {"budget": {"day": 1}}})
+
+    def limits():
+        return {key[1:]: (row["limit_usd"], row["at_wall"]) for key, row in shown(precis).items()}
+
+    def changed():
+        return precis.rows("select max(changed_at) as at from precis.budgets")[0]["at"]
+
+    both = {("legal", "month"): (3, "wait"), ("legal", "life"): (40, "wait"), ("sales", "day"): (1, "wait")}
+    wait_until("both to have told", lambda: limits() == both)
+    precis.start_worker(tenants=tenants).terminate()
+    before = changed()
+    text = precis.run("budget", "show").stdout
+    assert "Workers differ on tenant legal, month: 3 USD, wait (" in text and "5 USD, fail (" in text, text
+    assert "The lowest limit holds." in text and "sales, day: 1 USD, wait (" in text and "none (" in text, text
+    done = precis.run("doctor", check=False).stdout
+    told = " ".join(done.split())
+    assert "live workers differ on tenant legal, month: 3 USD, wait" in told and "give all workers one configuration" in told, done
+    assert changed() == before and limits() == both
+    # What a command says comes before them, and goes back to the lowest.
+    set_budget(precis, "--tenant", "legal", "--month", "7")
+    assert "legal, month" not in precis.run("budget", "show").stdout
+    assert limits()["legal", "month"] == (7, "wait")
+    set_budget(precis, "--tenant", "legal", "--month", "default")
+    assert limits()["legal", "month"] == (3, "wait")
+    # HUP with the new file: they agree, and what nobody wants any more is gone.
+    path = precis.folder / f"{old.name}.yaml"
+    path.write_text((precis.folder / f"{new.name}.yaml").read_text())
+    old.signal(signal.SIGHUP)
+    agreed = {("legal", "month"): (5, "fail"), ("sales", "day"): (1, "wait")}
+    wait_until("the old one to have the new budgets", lambda: limits() == agreed)
+    assert "Workers differ" not in precis.run("budget", "show").stdout
+    assert "workers differ" not in precis.run("doctor", check=False).stdout
+    # A worker that dies takes what it wanted with it, once its lease has ended.
+    lower = precis.start_worker(tenants={"legal": {"budget": {"month": 2}}})
+    wait_until("the lower one to hold", lambda: limits()["legal", "month"] == (2, "wait"))
+    lower.kill()
+    wait_until("its lease to end", lambda: limits() == agreed, 90, every=0.5)
 
 
 def test_the_command(precis):

@@ -31,6 +31,7 @@ static void no_budgets(void)
     edge_pg_run(&test_pg, "delete from precis_data.attempts");
     edge_pg_run(&test_pg, "delete from precis_data.budgets");
     edge_pg_run(&test_pg, "delete from precis_data.budget_use");
+    edge_pg_run(&test_pg, "delete from precis_data.budget_wants");
 }
 
 static void record_ok(struct worker *worker, const struct seen *claimed, int32_t attempt_no)
@@ -204,6 +205,148 @@ static void test_configured(void **state)
     worker_free(a);
 }
 
+// ------------------------------------------------------------------------------- wants
+
+static const char configured[] =
+    "select coalesce(string_agg(scope || ' ' || period || ' ' || limit_picousd || ' ' || at_wall, "
+    "', ' order by scope, period), '') from precis_data.budgets";
+static const char differences[] =
+    "select string_agg(coalesce(workers_differ, 'agreed'), ', ' order by scope, period)"
+    " from precis.budgets";
+
+static void want(struct worker *worker, int64_t month, int64_t all)
+{
+    const struct budget budgets[] = {{BUDGET_TENANT, "t", BUDGET_MONTH, BUDGET_WAIT, month},
+                                     {BUDGET_ALL, "", BUDGET_DAY, BUDGET_CHEAPER, all}};
+    size_t count = (size_t)(month >= 0) + (size_t)(all >= 0);
+    worker->ops->budgets(worker->store, month >= 0 ? budgets : budgets + 1, count);
+    settle(worker);
+}
+
+static void end_workers(void)
+{
+    edge_pg_run(&test_pg, "update precis_data.workers set ended_at = clock_timestamp()");
+    no_budgets();
+}
+
+// Nobody overwrites what another worker wants: the lowest holds, in whatever order they speak.
+static void test_the_lowest_holds(void **state)
+{
+    (void)state;
+    end_workers();
+    struct worker *old = worker_new("old"), *new = worker_new("new"), *third = worker_new("third");
+    want(old, PICOUSD_PER_USD * 3, -1);
+    want(new, PICOUSD_PER_USD * 5, PICOUSD_PER_USD);
+    static const char both[] = "all day 1000000000000 cheaper, tenant month 3000000000000 wait";
+    assert_answer(configured, both);
+    want(old, PICOUSD_PER_USD * 3, -1);
+    want(new, PICOUSD_PER_USD * 5, PICOUSD_PER_USD);
+    assert_answer(configured, both);
+    assert_answer(differences, "1 USD, cheaper (new); none (old), 3 USD, wait (old); 5 USD, wait "
+                               "(new)");
+    want(third, PICOUSD_PER_USD * 5, PICOUSD_PER_USD);
+    assert_answer(differences, "1 USD, cheaper (new, third); none (old), 3 USD, wait (old); 5 USD, "
+                               "wait (new, third)");
+    // A reload: the old one has the new configuration, and nobody differs.
+    want(old, PICOUSD_PER_USD * 5, PICOUSD_PER_USD);
+    assert_answer(configured, "all day 1000000000000 cheaper, tenant month 5000000000000 wait");
+    assert_answer(differences, "agreed, agreed");
+    want(third, PICOUSD_PER_USD * 2, PICOUSD_PER_USD * 2); // and a lower one counts at once
+    assert_answer(configured, "all day 1000000000000 cheaper, tenant month 2000000000000 wait");
+    third->ops->release(third->store); // its wants go with it; the others find that out
+    next(third, STORE_RELEASED);
+    assert_answer("select count(*) from precis_data.budget_wants", "4");
+    want(old, PICOUSD_PER_USD * 5, PICOUSD_PER_USD);
+    assert_answer(configured, "all day 1000000000000 cheaper, tenant month 5000000000000 wait");
+    want(old, -1, -1);
+    want(new, -1, -1);
+    assert_answer(configured, "");
+    end_workers();
+    worker_free(old);
+    worker_free(new);
+    worker_free(third);
+}
+
+static void test_a_command_wins(void **state)
+{
+    (void)state;
+    end_workers();
+    struct worker *old = worker_new("old"), *new = worker_new("new");
+    want(old, 3, -1);
+    set_budget("tenant", "t", "month", 9, "fail");
+    want(new, 2, -1);
+    want(old, 4, -1);
+    assert_answer(configured, "tenant month 9 fail");
+    assert_answer(differences, "agreed");
+    edge_pg_run(&test_pg, "select precis_data.budget_forget('tenant', 't', 'month')");
+    edge_pg_run(&test_pg, "select precis_data.budget_apply()");
+    assert_answer(configured, "tenant month 2 wait");
+    end_workers();
+    worker_free(old);
+    worker_free(new);
+}
+
+// A worker that is gone without a word: its wants hold until its lease has ended, and until that is
+// no outage's doing. One that comes back, after a pause, wants again.
+static void test_wants_end_with_the_lease(void **state)
+{
+    (void)state;
+    end_workers();
+    struct worker *old = worker_new("old"), *new = worker_new("new");
+    want(old, 3, -1);
+    want(new, 5, -1);
+    want(new, 5, -1);
+    assert_answer(configured, "tenant month 3 wait");
+    end_lease(old);
+    want(new, 5, -1); // its own lease has not held for long enough to say so
+    assert_answer(configured, "tenant month 3 wait");
+    edge_pg_run(&test_pg, "update precis_data.workers set unbroken_since = unbroken_since - "
+                          "interval '1 hour'");
+    hold_lease(new);
+    edge_pg_run(&test_pg, "select precis_data.budget_tell((select max(id) from precis_data.workers "
+                          "where name = 'new'), interval '1 year', '{tenant}', '{t}', '{month}', "
+                          "'{5}', '{wait}')"); // the server has not run for a lease
+    assert_answer(configured, "tenant month 3 wait");
+    edge_pg_run(&test_pg, "select precis_data.budget_tell((select max(id) from precis_data.workers "
+                          "where name = 'new'), interval '1 ms', '{tenant}', '{t}', '{month}', "
+                          "'{5}', '{wait}')");
+    assert_answer(configured, "tenant month 5 wait");
+    assert_answer(differences, "agreed");
+    hold_lease(old);
+    want(old, 3, -1);
+    assert_answer(configured, "tenant month 3 wait");
+    assert_answer(differences, "0.000000000003 USD, wait (old); 0.000000000005 USD, wait (new)");
+    end_workers();
+    worker_free(old);
+    worker_free(new);
+}
+
+// Many tell at the same time, others set budgets: nobody is refused, and the lowest holds.
+static void test_many_tell_at_once(void **state)
+{
+    (void)state;
+    end_workers();
+    enum { MANY = 8 };
+    struct worker *workers[MANY];
+    for (int w = 0; w < MANY; w++)
+        workers[w] = worker_new("w");
+    for (int round = 0; round < 20; round++) {
+        for (int w = 0; w < MANY; w++) {
+            const struct budget budget = {BUDGET_TENANT, "t", BUDGET_MONTH, BUDGET_WAIT,
+                                          100 + (round * 7 + w * 3) % 11};
+            workers[w]->ops->budgets(workers[w]->store, &budget, 1);
+        }
+        for (int w = 0; w < MANY; w++)
+            settle(workers[w]);
+        assert_answer("select (select limit_picousd from precis_data.budgets) = (select "
+                      "min(limit_picousd) from precis_data.budget_wants)",
+                      "t");
+    }
+    end_workers();
+    for (int w = 0; w < MANY; w++)
+        worker_free(workers[w]);
+}
+
 // Many calls of two workers for the last of a budget, all under way at once.
 static void test_two_workers(void **state)
 {
@@ -244,6 +387,10 @@ int main(void)
         cmocka_unit_test(test_set_late),
         cmocka_unit_test(test_a_new_day),
         cmocka_unit_test(test_configured),
+        cmocka_unit_test(test_the_lowest_holds),
+        cmocka_unit_test(test_a_command_wins),
+        cmocka_unit_test(test_wants_end_with_the_lease),
+        cmocka_unit_test(test_many_tell_at_once),
         cmocka_unit_test(test_two_workers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -59,6 +59,28 @@ static void add_row(struct table *table, const struct pg_rows *rows, size_t i)
     table_take(table, &cell);
 }
 
+// Below the table: budgets on which the workers' configurations do not agree.
+static void tell_differences(const struct pg_rows *rows)
+{
+    bool any = false;
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        const char *name = ask_value(rows, i, "name"), *period = ask_value(rows, i, "period");
+        const char *differ = ask_value(rows, i, "workers_differ");
+        if (!differ)
+            continue;
+        struct buf line;
+        buf_init(&line, 0);
+        screen_add_line(&line, differ);
+        printf("%sWorkers differ on %s%s%s, %s: %s\n", any ? "" : "\n", ask_value(rows, i, "scope"),
+               name[0] ? " " : "", name, period, buf_str(&line));
+        buf_deinit(&line);
+        any = true;
+    }
+    if (any)
+        puts("The lowest limit holds. Give all workers one configuration (HUP takes new budgets),\n"
+             "or use `precis budget set`, which wins.");
+}
+
 static int show(struct invocation *invocation)
 {
     const struct ask ask = {.sql = view_sql};
@@ -77,6 +99,7 @@ static int show(struct invocation *invocation)
             add_row(table, rows, i);
         table_print(table, stdout);
         table_free(table);
+        tell_differences(rows);
     }
     pg_rows_free(rows);
     return EXIT_DONE;
@@ -218,7 +241,8 @@ static bool set_one(struct pg_session *session, const struct setting *setting,
                             budget_period_text(period), none ? NULL : limit, setting->at_wall};
     if (strcmp(amount, "default") == 0)
         return pg_query(session, "select precis_data.budget_forget($1, $2, $3)", params, 3, NULL,
-                        out_error);
+                        out_error) &&
+               pg_query(session, "select precis_data.budget_apply()", NULL, 0, NULL, out_error);
     return pg_query(session, "select precis_data.budget_set($1, $2, $3, $4::bigint, $5, false)",
                     params, 5, NULL, out_error);
 }
@@ -304,7 +328,8 @@ const struct command command_budget = {
         "A call goes only where the most that it can cost fits into every budget that covers it,\n"
         "beside what was spent and what is under way or in doubt. So no budget is ever exceeded.\n"
         "What was spent before a budget was set counts, if it was in the same day, month or life.\n"
-        "A configuration's budgets are set when a worker starts; what is set here wins.\n"
+        "A configuration's budgets are set when a worker starts, and on HUP; where workers have\n"
+        "different ones the lowest holds. What is set here wins.\n"
         "wait     the job waits for the next day or month, or until the budget is raised\n"
         "cheaper  it takes the next cheaper model of its route; where there is none, it waits\n"
         "fail     it fails with over_budget",

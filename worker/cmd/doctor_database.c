@@ -222,6 +222,23 @@ static int64_t check_workers(struct doctor *doctor, struct pg_session *session)
     return live;
 }
 
+static const char budgets_sql[] =
+    "select scope || case when name = '' then '' else ' ' || name end || ', ' || period,"
+    " workers_differ from precis.budgets where workers_differ is not null order by scope, name,"
+    " period limit 10";
+
+static void check_budgets(struct doctor *doctor, struct pg_session *session)
+{
+    struct pg_rows *rows = ask(doctor, session, budgets_sql);
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        doctor_add(doctor, DOCTOR_WARN, "budgets",
+                   "That is right while a fleet is updated; else give all workers one "
+                   "configuration (HUP takes new budgets), or use `precis budget set`, which wins.",
+                   "live workers differ on %s: %s; the lowest limit holds", pg_rows_get(rows, i, 0),
+                   pg_rows_get(rows, i, 1));
+    pg_rows_free(rows);
+}
+
 // What to do by the words of the server or the system.
 static const char *advice_for(const char *words)
 {
@@ -271,6 +288,7 @@ int64_t doctor_database(struct doctor *doctor, const struct config *config)
     if (check_schema(doctor, session, config->database)) {
         check_rights(doctor, session);
         live = check_workers(doctor, session);
+        check_budgets(doctor, session);
     }
     pg_session_close(session);
     return live;

@@ -63,7 +63,8 @@ const struct command command_worker = {
     .name = "worker",
     .summary = "Consume jobs, call models, record results, commit offsets",
     .details = "TERM stops taking, finishes what is under way within worker.drain_timeout and\n"
-               "leaves the group; a second TERM leaves at once. HUP rereads keys and log level.\n"
+               "leaves the group; a second TERM leaves at once. HUP rereads keys, budgets and log\n"
+               "level.\n"
                "Start as many as you like: they share the work and the consumer group.",
     .options = options,
     .run = run,

@@ -73,9 +73,10 @@
 //           kept for later with it. LATER: kept once; no announcement.
 // announced Deletes the result message; marks the dead letter.
 // seal      Makes the batch where it is new; the last total holds.
-// budgets   These are the configuration's budgets, those of an earlier one go; what a command has
-// set
-//           stays. A new budget begins with what the ledger has of its period.
+// budgets   These are the budgets that this worker's configuration wants, those of an earlier one
+//           go. Of what the live workers want the lowest limit holds; what a command has set stays.
+//           A new budget begins with what the ledger has of its period. A worker's wants go with
+//           its release, or are found by another worker after its lease.
 // fetch     Of a document that is stored, or of which a text was kept: the stored text where
 // `plain`,
 //           else the text kept by `extractor`, else the bytes where `bytes`; always its media type

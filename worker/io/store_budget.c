@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Budgets: those of the configuration, and what a refused intent is told. The wall itself is in T2
-// (intent_attempts), the counting in triggers on the ledger.
+// Budgets: those that this worker's configuration wants, and what a refused intent is told. The
+// wall itself is in T2 (intent_attempts), the counting in triggers on the ledger.
 #include <stdio.h>
 #include <string.h>
 
@@ -26,10 +26,11 @@ void store_budgets(void *store, const struct budget *budgets, size_t count)
 static void send_budgets(struct store *store, struct store_item **items, size_t count,
                          struct pg_link *link)
 {
-    (void)store;
     const struct budget_item *item = (const void *)items[count - 1]; // the newest holds
     struct store_args args;
     store_args_init(&args);
+    store_args_int(&args, store->worker_id);
+    store_args_int(&args, store->options.lease_ms);
     struct pg_array *scope = store_args_array(&args), *name = store_args_array(&args),
                     *period = store_args_array(&args), *limit = store_args_array(&args),
                     *wall = store_args_array(&args);

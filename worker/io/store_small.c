@@ -178,6 +178,7 @@ static void send_release(struct store *store, struct store_item **items, size_t 
     store_args_run(&args, link, STORE_SQL_release_requeued);
     store_args_run(&args, link, STORE_SQL_release_later);
     store_args_run(&args, link, STORE_SQL_release_worker);
+    store_args_run(&args, link, STORE_SQL_release_budgets);
     struct pg_array *job_no = store_args_array(&args);
     for (size_t i = 0; i < store->held_len; i++)
         pg_array_add_int(job_no, store->held[i]);
