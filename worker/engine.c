@@ -382,6 +382,8 @@ static void on_housekeeping(struct engine *engine, const struct store_event *eve
         parking_answered(engine, event);
     else if (event->kind == STORE_QUOTA)
         quota_granted(engine, event);
+    else if (event->kind == STORE_CALIBRATED)
+        learn_answered(engine, event);
     else if (event->kind == STORE_NOTICE)
         on_notice(engine, event->u.notice.what);
     else if (event->kind == STORE_SWEPT) {
@@ -544,6 +546,7 @@ int64_t engine_run(struct engine *engine)
     int64_t next_ms = keys_limit_checks(engine);
     next_ms = sooner(next_ms, gate_pump(engine));
     next_ms = sooner(next_ms, quota_pump(engine));
+    next_ms = sooner(next_ms, learn_pump(engine));
     parking_send_away(engine);
     intake_adjust(engine);
     const struct heap_node *node = heap_first(&engine->wakes);
@@ -582,6 +585,7 @@ void engine_drain(struct engine *engine)
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         leave_idle_jobs(engine, steps[i]);
     intake_adjust(engine);
+    learn_pump(engine);
 }
 
 void engine_stop_jobs(struct engine *engine)

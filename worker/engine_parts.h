@@ -9,6 +9,7 @@
 //   engine_pack.c    calls that several jobs share
 //   engine_documents.c  documents: how many are read at once
 //   engine_quota.c   what each lane (a key with a model) asks of the fleet's quota
+//   engine_learn.c   what answers teach: told to the fleet, and taken from it
 //   engine_key.c     keys: which one a call goes with, what closes and opens them
 //   engine_route.c   routes: what jobs are told of models, and who changes to another one
 #ifndef PRECIS_ENGINE_PARTS_H
@@ -121,6 +122,11 @@ struct documents { // that wait to be fetched, and those that wait for an extrac
     size_t under_way; // extractions: bytes fetched or being fetched, and not text yet
 };
 
+struct learning { // of models, by the fleet
+    bool begun, asking;
+    int64_t asked_ms;
+};
+
 struct engine {
     struct engine_options options;
     const struct config *config;
@@ -134,6 +140,7 @@ struct engine {
     struct key_state *keys; // of all providers, from each one's first_key on
     size_t key_count;
     struct quota_link quota;
+    struct learning learning;
     struct fact_words *words; // for every job's summary
     struct prompt_overhead overhead;
     struct documents documents;
@@ -284,6 +291,12 @@ bool packs_keeps_slot(const struct job *job);
 bool packs_leads(const struct engine *engine, const struct job *job);
 // What all shares of its call are called by, of the same form as a call's own name; NULL: none.
 const char *packs_name(const struct job *job);
+
+// engine_learn.c
+// Tells what is to be told, asks what the fleet knows. Returns when to look again.
+int64_t learn_pump(struct engine *engine);
+void learn_answered(struct engine *engine, const struct store_event *event);
+
 // engine_route.c
 // What the rules of routes may know: put into `now`.
 void route_tell(const struct engine *engine, struct job_now *now);

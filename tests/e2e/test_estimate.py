@@ -209,3 +209,35 @@ def test_the_jobs_in_front_take_their_time(precis, tmp_path):
     print(said)
     # What passes between being asked and being submitted is not the limits'.
     assert abs(guess["seconds"] / float(took) - 1) < 0.15 or abs(guess["seconds"] - float(took)) < 4, said
+
+
+@pytest.mark.modelsim("--latency", "2s")
+@pytest.mark.timeout(150)
+def test_what_was_learned_outlives_the_worker(precis, tmp_path):
+    """A new worker reserves by what the fleet has learned, not by the worst case."""
+    def reserved(batch):
+        """Of its only call, while that is under way."""
+        precis.run("submit", papers(batch, 1), "--batch", batch)
+        rows = wait_until("its call", lambda: precis.rows(
+            "select a.at_most_picousd as most from precis_data.attempts a join precis_data.jobs j using (job_no)"
+            " where j.batch = %s and a.outcome = 'sent'", batch), timeout=60)
+        return float(rows[0]["most"])
+
+    def papers(name, count):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("\n".join(json.dumps({"id": f"{name}-{n}", "kind": "summarize", "document": {"text": f"{name} {n}. {TEXT * 20}"}})
+                                  for n in range(count)))
+        return path
+
+    # Nobody knows anything yet: a token a byte. Fewer than twenty counts are no reason to reserve less.
+    precis.configure(packing={"size": 1})
+    first = precis.start_worker()
+    unlearned = reserved("aaa")
+    precis.run("submit", papers("bbb", 40), "--batch", "bbb", "--wait", timeout=90)
+    first.terminate()
+    rows = precis.rows("select * from precis_data.calibrations where samples >= 20 and mean between 0.05 and 4")
+    assert {row["subject"] < 4 for row in rows} == {True, False}, rows  # inputs and answers
+    assert {(row["provider"], row["model"]) for row in rows} == {("sim", "grok-4.3")}, rows
+    precis.start_worker()
+    learned = reserved("ccc")
+    assert learned < 0.8 * unlearned, (learned, unlearned)

@@ -135,6 +135,14 @@ static void copy_event(struct seen *seen, const struct store_event *event)
         for (size_t i = 0; i < seen->count && i < GRANTS_SEEN; i++)
             seen->grants[i] = event->u.quota.grants[i];
         break;
+    case STORE_CALIBRATED:
+        seen->count = event->u.calibrated.count;
+        for (size_t i = 0; i < seen->count && i < LEARNED_SEEN; i++) {
+            seen->key[i] = event->u.calibrated.rows[i].model[0];
+            seen->subjects[i] = event->u.calibrated.rows[i].subject;
+            seen->learned[i] = event->u.calibrated.rows[i].learned;
+        }
+        break;
     case STORE_NOTICE:
         snprintf(seen->text, sizeof(seen->text), "%s", event->u.notice.what);
         break;

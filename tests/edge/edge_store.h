@@ -18,7 +18,7 @@
 #include "edge_pg.h"
 #include "io/store.h"
 
-enum { LEASE_MS = 60000, SHORT_MS = 300, EVENTS_MAX = 4000, GRANTS_SEEN = 4 };
+enum { LEASE_MS = 60000, SHORT_MS = 300, EVENTS_MAX = 4000, GRANTS_SEEN = 4, LEARNED_SEEN = 4 };
 
 // What an event said, copied flat.
 struct seen {
@@ -37,6 +37,8 @@ struct seen {
     enum announcement_kind announcement;
     bool known, topic_known, unclean, broken;
     struct quota_grant grants[GRANTS_SEEN];
+    int32_t subjects[LEARNED_SEEN]; // of calibrations, with their model's first letter in `key`
+    struct calibration learned[LEARNED_SEEN];
 };
 
 struct worker {

@@ -67,6 +67,7 @@ void db_deinit(struct db *db)
         free(db->texts[i].media_type);
     }
     quota_fleet_free(db->quota);
+    db_calibrate_deinit(db);
     free(db->listeners);
     for (size_t i = 0; i < db->budgets_count; i++)
         free((char *)(uintptr_t)db->budgets[i].name);

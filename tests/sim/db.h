@@ -108,6 +108,14 @@ struct db_answer {
 struct db_worker {
     int64_t lease_until_ms, unbroken_since_ms;
     bool ended;
+    int64_t calibrated; // serial of its last telling
+};
+
+struct db_calibration {
+    char *provider, *model;
+    int32_t subject;
+    struct calibration learned;
+    int64_t at_ms;
 };
 
 struct db_partition {
@@ -167,13 +175,14 @@ struct db {
     DB_LIST(db_listener, listeners);
     struct quota_fleet *quota;
     DB_LIST(budget, budgets); // the names are the database's
+    DB_LIST(db_calibration, calibrations);
     DB_LIST(db_answer, answers);
     bool cancelled; // the batch of all jobs: those that are still to come, too
 };
 
 #define DB_LEASE_MS 15000
 
-struct db_asker { // of quota
+struct db_asker { // of quota and calibrations
     int64_t worker, serial;
     int64_t now_ms;   // the model's, for leases
     int64_t now_us;   // unix
@@ -266,6 +275,10 @@ bool db_has_lease(const struct db *db, int64_t worker, int64_t now_ms);
 // One answer for each ask, into `out`. `now_us`: unix.
 void db_quota(struct db *db, const struct db_asker *asker, const struct quota_ask *asks,
               size_t count, struct quota_grant *out);
+// The rows asked for; the caller frees them, but not their names.
+struct calibration_row *db_calibrate(struct db *db, const struct db_asker *asker,
+                                     const struct calibrate_request *request, size_t *out_count);
+void db_calibrate_deinit(struct db *db);
 // `precis quota set`.
 void db_quota_set(struct db *db, const struct quota_ask *lane, enum quota_dimension dimension,
                   int64_t most);

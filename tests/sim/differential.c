@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@
 #define OPS         28
 #define NOW_MS      INT64_C(10000000) // the model's clock stands still; leases are moved by hand
 #define LONG_AGO_MS INT64_C(1000000)
+#define LEARNED     4
 
 // What one of the two said, flat.
 struct answer {
@@ -51,6 +53,8 @@ struct real_worker {
     int64_t real_id, model_id;
     int64_t taken[50]; // job numbers of the last take
     size_t taken_count;
+    struct calibration_row learned[LEARNED]; // their names are literals
+    size_t learned_count;
 };
 
 struct claimed {
@@ -128,6 +132,17 @@ static void describe_refusal(const struct budget_refusal *refusal, struct answer
              refusal->ends_ms == INT64_MAX);
 }
 
+static const char *const models[] = {"m", "n"};
+
+static void keep_learned(struct real_worker *worker, const struct store_event *event)
+{
+    worker->learned_count = event->u.calibrated.count;
+    for (size_t i = 0; i < event->u.calibrated.count && i < LEARNED; i++) {
+        worker->learned[i] = event->u.calibrated.rows[i];
+        worker->learned[i].model = models[strcmp(worker->learned[i].model, "n") == 0];
+    }
+}
+
 static void on_event(void *context, const struct store_event *event)
 {
     struct real_worker *worker = context;
@@ -175,6 +190,8 @@ static void on_event(void *context, const struct store_event *event)
         answer->verdict = event->u.suspected.times;
     } else if (event->kind == STORE_RENEWED) {
         answer->verdict = event->u.renewed.broken;
+    } else if (event->kind == STORE_CALIBRATED) {
+        keep_learned(worker, event);
     } else if (event->kind == STORE_PARTITION) {
         answer->verdict = event->u.partition->unclean;
     }
@@ -817,6 +834,92 @@ static void compare_budgets(struct test *test)
     }
 }
 
+// ------------------------------------------------------------------------------- calibrations
+
+static bool is_near(double a, double b)
+{
+    return fabs(a - b) <= 1e-6 * (fabs(a) + fabs(b));
+}
+
+static void compare_learned(struct test *test, const struct real_worker *worker,
+                            const struct calibration_row *rows, size_t count)
+{
+    assert_int_equal(worker->learned_count, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct calibration *model = &rows[i].learned, *real = NULL;
+        for (size_t j = 0; j < count; j++)
+            if (strcmp(worker->learned[j].model, rows[i].model) == 0 &&
+                worker->learned[j].subject == rows[i].subject)
+                real = &worker->learned[j].learned;
+        assert_non_null(real);
+        if (!is_near(real->samples, model->samples) || !is_near(real->mean, model->mean) ||
+            !is_near(real->square, model->square) || !is_near(real->most, model->most))
+            fail_msg("seed %" PRIu64 " step %d: PostgreSQL has learned %.9g x %.9g %.9g %.9g, the "
+                     "model %.9g x %.9g %.9g %.9g",
+                     test->seed, test->step, real->samples, real->mean, real->square, real->most,
+                     model->samples, model->mean, model->square, model->most);
+    }
+}
+
+static struct calibration some_ratios(struct test *test)
+{
+    struct calibration told = {.samples = (double)range(test, 1, 80),
+                               .mean = (double)range(test, 1, 40) / 10,
+                               .most = (double)range(test, 1, 60) / 10};
+    told.square = told.mean * told.mean + (double)range(test, 0, 5) / 10;
+    if (range(test, 0, 9) == 0)
+        told = (struct calibration){.most = told.most, .cut = true};
+    else if (range(test, 0, 9) == 0)
+        told.cut = true;
+    return told;
+}
+
+// Also as if it had been applied before, and the answer lost.
+static void op_calibrate(struct test *test)
+{
+    int index = (int)range(test, 0, WORKERS - 1);
+    struct real_worker *worker = &test->workers[index];
+    struct db_worker *model = &test->db.workers[worker->model_id - 1];
+    const char *const providers[] = {test->tenant, test->tenant};
+    struct calibration_row told[LEARNED];
+    struct calibrate_request request = {.told = told,
+                                        .providers = providers,
+                                        .models = models,
+                                        .model_count = (size_t)range(test, 0, 2)};
+    for (int i = LEARNED - 1; i >= 0; i--) // in any order
+        if (range(test, 0, 1))
+            told[request.told_count++] = (struct calibration_row){.provider = test->tenant,
+                                                                  .model = models[i / 2],
+                                                                  .subject = i % 2 * 5,
+                                                                  .learned = some_ratios(test)};
+    bool repeated = range(test, 0, 5) == 0;
+    change_worker(test, index, repeated ? "calibrated = 1000000000" : "calibrated = 0");
+    model->calibrated = repeated ? 1000000000 : 0;
+    worker->answered = false;
+    store_ops_pg()->calibrate(worker->store, &request);
+    await(test, &worker->answered);
+    struct db_asker asker = {
+        .worker = worker->model_id, .serial = ++test->serial, .now_ms = NOW_MS};
+    size_t count;
+    struct calibration_row *rows = db_calibrate(&test->db, &asker, &request, &count);
+    compare_learned(test, worker, rows, count);
+    free(rows);
+}
+
+// Never 30 days to the hour.
+static void op_learned_ages(struct test *test)
+{
+    char sql[300];
+    int64_t hours = range(test, 1, 3) * 100;
+    snprintf(sql, sizeof(sql),
+             "update precis_data.calibrations set updated_at = updated_at - %" PRId64
+             " * interval '1 h'",
+             hours);
+    run_sql(test, sql);
+    for (size_t i = 0; i < test->db.calibrations_count; i++)
+        test->db.calibrations[i].at_ms -= hours * 3600000;
+}
+
 static void op_bury(struct test *test)
 {
     struct real_worker *worker = &test->workers[range(test, 0, WORKERS - 1)];
@@ -966,13 +1069,13 @@ static void begin_sequence(struct test *test, uint64_t seed)
 static void run_sequence(struct test *test, uint64_t seed)
 {
     static void (*const ops[])(struct test *) = {
-        op_claim,       op_claim,      op_claim,       op_claim,  op_intend, op_intend,
-        op_intend,      op_record,     op_record,      op_record, op_record, op_look_up,
-        op_renew,       op_lease_ends, op_time_passes, op_cancel, op_bury,   op_suspect,
-        op_partition,   op_keep,       op_keep,        op_fetch,  op_fetch,  op_fetch,
-        op_budget,      op_budget,     op_park,        op_park,   op_take,   op_take,
-        op_take,        op_seal,       op_pause,       op_reuse,  op_reuse,  op_reuse,
-        op_answers_age,
+        op_claim,       op_claim,      op_claim,       op_claim,        op_intend, op_intend,
+        op_intend,      op_record,     op_record,      op_record,       op_record, op_look_up,
+        op_renew,       op_lease_ends, op_time_passes, op_cancel,       op_bury,   op_suspect,
+        op_partition,   op_keep,       op_keep,        op_fetch,        op_fetch,  op_fetch,
+        op_budget,      op_budget,     op_park,        op_park,         op_take,   op_take,
+        op_take,        op_seal,       op_pause,       op_reuse,        op_reuse,  op_reuse,
+        op_answers_age, op_calibrate,  op_calibrate,   op_learned_ages,
     };
     begin_sequence(test, seed);
     for (test->step = 1; test->step <= OPS; test->step++) {
@@ -984,6 +1087,7 @@ static void run_sequence(struct test *test, uint64_t seed)
     compare_budgets(test);
     run_sql(test, "delete from precis_data.requeued");
     run_sql(test, "delete from precis_data.pauses");
+    run_sql(test, "delete from precis_data.calibrations");
     run_sql(test, "delete from precis_data.budgets"); // of other sequences: nobody's wall
     db_deinit(&test->db);
 }

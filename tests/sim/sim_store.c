@@ -30,6 +30,7 @@ enum op_kind {
     OP_SWEEP,
     OP_TAKE,
     OP_QUOTA,
+    OP_CALIBRATE,
     OP_RELEASE,
 };
 
@@ -61,6 +62,10 @@ struct op {
     struct failure failure;
     struct quota_ask *asks;
     size_t ask_count;
+    struct calibration_row *told;
+    size_t told_count;
+    char **providers, **models;
+    size_t model_count;
     struct park_place place;
     struct park_request park;
     struct take_request take;
@@ -99,6 +104,17 @@ static void op_free(struct op *op)
         free((char *)(uintptr_t)op->asks[i].model);
     }
     free(op->asks);
+    for (size_t i = 0; i < op->told_count; i++) {
+        free((char *)(uintptr_t)op->told[i].provider);
+        free((char *)(uintptr_t)op->told[i].model);
+    }
+    free(op->told);
+    for (size_t i = 0; i < op->model_count; i++) {
+        free(op->providers[i]);
+        free(op->models[i]);
+    }
+    free(op->providers);
+    free(op->models);
     free(op);
 }
 
@@ -282,6 +298,24 @@ static void answer_quota(struct sim_store *store, const struct op *op)
     free(grants);
 }
 
+static void answer_calibrate(struct sim_store *store, const struct op *op)
+{
+    struct db_asker asker = {
+        .worker = store->worker, .serial = op->number, .now_ms = store->world->now_ms};
+    struct calibrate_request request = {.told = op->told,
+                                        .told_count = op->told_count,
+                                        .providers = (const char *const *)op->providers,
+                                        .models = (const char *const *)op->models,
+                                        .model_count = op->model_count};
+    size_t count;
+    struct calibration_row *rows = db_calibrate(store->db, &asker, &request, &count);
+    struct store_event event = {.kind = STORE_CALIBRATED};
+    event.u.calibrated.rows = rows;
+    event.u.calibrated.count = count;
+    emit(store, &event);
+    free(rows);
+}
+
 static void apply(struct sim_store *store, const struct op *op)
 {
     struct store_event event = {.owner = op->owner};
@@ -351,6 +385,9 @@ static void apply(struct sim_store *store, const struct op *op)
         break;
     case OP_QUOTA:
         answer_quota(store, op);
+        break;
+    case OP_CALIBRATE:
+        answer_calibrate(store, op);
         break;
     case OP_RELEASE:
         db_release(store->db, store->worker);
@@ -787,6 +824,27 @@ static void ask_quota(void *context, struct slot_id owner, const struct quota_as
     }
 }
 
+static void ask_calibrate(void *context, const struct calibrate_request *request)
+{
+    struct sim_store *store = context;
+    struct op *op = add(store, OP_CALIBRATE, (struct slot_id){0});
+    op->number = ++store->next_serial;
+    op->told_count = request->told_count;
+    op->told = own_array(request->told_count + 1, sizeof(*op->told));
+    for (size_t i = 0; i < request->told_count; i++) {
+        op->told[i] = request->told[i];
+        op->told[i].provider = own_strdup(request->told[i].provider);
+        op->told[i].model = own_strdup(request->told[i].model);
+    }
+    op->model_count = request->model_count;
+    op->providers = own_array(request->model_count + 1, sizeof(*op->providers));
+    op->models = own_array(request->model_count + 1, sizeof(*op->models));
+    for (size_t i = 0; i < request->model_count; i++) {
+        op->providers[i] = own_strdup(request->providers[i]);
+        op->models[i] = own_strdup(request->models[i]);
+    }
+}
+
 static void ask_release(void *store)
 {
     add(store, OP_RELEASE, (struct slot_id){0});
@@ -814,5 +872,6 @@ const struct store_ops sim_store_ops = {
     .park = ask_park,
     .take_requeued = ask_take,
     .quota = ask_quota,
+    .calibrate = ask_calibrate,
     .release = ask_release,
 };

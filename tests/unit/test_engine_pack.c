@@ -146,6 +146,12 @@ static void no_budgets(void *store, const struct budget *budgets, size_t count)
     (void)count;
 }
 
+static void no_lesson(void *store, const struct calibrate_request *request)
+{
+    (void)store;
+    (void)request;
+}
+
 static const struct store_ops store_ops = {
     .claim = on_claim,
     .intend = on_intend,
@@ -157,6 +163,7 @@ static const struct store_ops store_ops = {
     .take_requeued = no_take,
     .budgets = no_budgets,
     .quota = on_quota,
+    .calibrate = no_lesson,
 };
 
 static void on_call(void *http, const struct http_request *request)

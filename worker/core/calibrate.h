@@ -9,6 +9,12 @@
 // Money is reserved by more than what is likely: no vocabulary has more tokens than a text has
 // bytes, so that is the bound of the input until twenty counts are known; then it is half as much
 // again as the largest ratio that was seen.
+//
+// A fleet learns together. What a worker sees is told now and then (calibrate_tell) and added to a
+// row that all share (calibrate_merge; in PostgreSQL it is the migration `calibrations` that does
+// so); who has seen little himself goes on from there (calibrate_adopt). A row is worth 200 samples
+// at most, 50 of them from one telling, so that no worker's word drowns the others'; and half as
+// many with each week in which nothing is told.
 #ifndef PRECIS_CORE_CALIBRATE_H
 #define PRECIS_CORE_CALIBRATE_H
 
@@ -30,15 +36,32 @@ enum calibrate_script {
 #define CALIBRATE_KINDS  16
 #define CALIBRATE_SHARED 3
 
+// The scripts' inputs, then the kinds' outputs.
+#define CALIBRATE_SUBJECTS (SCRIPTS + CALIBRATE_KINDS)
+// Of the estimates that ratios are made with. Whoever changes those (core/tokens, a bound of
+// job/plan, the numbers of scripts and kinds) counts it up: other forms' rows are not looked at.
+#define CALIBRATE_FORM 1
+
+// Ratios of one subject, as they are told and shared.
+struct calibration {
+    double samples;      // that the means are made of
+    double mean, square; // of the ratios, and of their squares
+    double most;         // the largest
+    bool cut;            // told only: an answer was cut off, what was known before is void
+};
+
 struct calibrate_mean {
     double mean, variance;
     double most; // the largest seen; it fades slowly
     int32_t samples;
+    int32_t own;               // of them, seen here since the fleet's were last looked at
+    struct calibration untold; // seen since it was last told; its means are sums
 };
 
 struct calibrate { // of one model
     struct calibrate_mean input[SCRIPTS];
     struct calibrate_mean output[CALIBRATE_KINDS];
+    int32_t untold; // subjects that have something to tell
 };
 
 void calibrate_init(struct calibrate *calibrate);
@@ -72,5 +95,38 @@ int64_t calibrate_output_expected(const struct calibrate *calibrate, int kind, i
 void calibrate_output_told(struct calibrate *calibrate, int kind, int64_t bound, int64_t tokens);
 // The limit `sent` cut an answer off: the kind gets twice that from now on, and learns again.
 void calibrate_output_cut(struct calibrate *calibrate, int kind, int64_t bound, int64_t sent);
+
+// Takes what is to be told of a subject (0 to CALIBRATE_SUBJECTS - 1). False: nothing.
+bool calibrate_tell(struct calibrate *calibrate, int subject, struct calibration *out);
+// Adds what was told to the fleet's row, which was last added to so long ago. A row of zeroes is a
+// new one.
+void calibrate_merge(struct calibration *row, const struct calibration *told, int64_t age_ms);
+// What a row is worth after that time.
+double calibrate_worth(double samples, int64_t age_ms);
+// The fleet's row: taken over where fewer than 20 samples were seen here since the last time. Its
+// `most` counts in any case. One that makes no sense changes nothing.
+void calibrate_adopt(struct calibrate *calibrate, int subject, const struct calibration *row);
+
+// ------------------------------------------------------------------------------- rows
+
+// Of one model and subject.
+struct calibration_row {
+    const char *provider, *model;
+    int32_t subject;
+    struct calibration learned;
+};
+
+struct calibration_rows {
+    const struct calibration_row *rows;
+    size_t count;
+};
+
+// What a worker saw, to be added to the fleet's rows, and the models whose rows are wanted.
+struct calibrate_request {
+    const struct calibration_row *told;
+    size_t told_count;
+    const char *const *providers, *const *models; // pairs
+    size_t model_count;
+};
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/slots.h"
 #include "core/budget.h"
+#include "core/calibrate.h"
 #include "core/quota.h"
 #include "core/share.h"
 #include "core/usage.h"
@@ -418,6 +419,7 @@ enum store_event_kind {
     STORE_REQUEUED,
     STORE_RELEASED,
     STORE_QUOTA,
+    STORE_CALIBRATED,
     STORE_NOTICE, // something that the fleet should know changed; none comes for what was missed
                   // while the store was down
     STORE_UP,     // connected, schema checked, ready
@@ -500,6 +502,7 @@ struct store_event {
             const struct quota_grant *grants; // in the order of the asks
             size_t count;
         } quota;
+        struct calibration_rows calibrated; // of the fleet, with what was told
         struct {
             const char *what; // "key" "quota" "pause" "budget" "park"; an unknown one: nothing
         } notice;
@@ -542,6 +545,8 @@ struct store_ops {
     // Takes from the fleet's quota (core/quota.h): one answer for all the asks, each of another key
     // or model.
     void (*quota)(void *store, struct slot_id owner, const struct quota_ask *asks, size_t count);
+    // Adds to what the fleet has learned of models, and asks for it.
+    void (*calibrate)(void *store, const struct calibrate_request *request);
     // Ends this worker's lease and frees its unfinished claims; the last request there is.
     void (*release)(void *store);
 };
@@ -634,8 +639,7 @@ struct http_ops {
 };
 
 // ---------------------------------------------------------------------------------- documents
-// Turns bytes into text outside the worker's process. One event for each start that was not
-// cancelled.
+// Turns bytes into text in another process. One event for each start that was not cancelled.
 
 struct extract_request {
     struct slot_id owner;
@@ -650,8 +654,7 @@ struct extract_request {
 struct extract_event {
     struct slot_id owner;
     // NULL: there is text. Of class input (no_text, too_large, unreadable, forbidden_url ...) or
-    // transient (a child that could not be started, https 5xx, a fetch's time-out): the job tries
-    // again.
+    // transient (a child cannot be started, https 5xx, a fetch's time-out): it is tried again.
     const struct failure *failure;
     const char *text; // valid UTF-8, no NUL, no BOM, line ends \n; a form feed ends a page
     size_t text_len;

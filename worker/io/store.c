@@ -40,6 +40,7 @@ static const struct store_kind *const kinds[STORE_KINDS] = {
     [STORE_KIND_BUDGETS] = &store_kind_budgets,     [STORE_KIND_QUOTA] = &store_kind_quota,
     [STORE_KIND_GAUGES] = &store_kind_gauges,       [STORE_KIND_PARK] = &store_kind_park,
     [STORE_KIND_REUSE] = &store_kind_reuse,         [STORE_KIND_RETAIN] = &store_kind_retain,
+    [STORE_KIND_CALIBRATE] = &store_kind_calibrate,
 };
 
 static void flush(struct store *store);
@@ -451,6 +452,7 @@ const struct store_ops *store_ops_pg(void)
         .park = store_park,
         .take_requeued = store_take_requeued,
         .quota = store_quota,
+        .calibrate = store_calibrate,
         .release = store_release,
     };
     return &ops;

@@ -114,6 +114,10 @@
 //           is lost, and what it brought (back, settled, headers, closings) counts once. Its commit
 //           need not reach the disk, unless it gives what a crash must not forget: a debt of more
 //           than a second, a day's limit, slots, a probe.
+// calibrate What is told is added to the rows of its models by the rule of core/calibrate.h
+//           (calibrate_merge), by the database's clock; once for each request, however often it is
+//           applied. Answered with the rows of the models that were asked for, of this program's
+//           form. Its commit need not reach the disk. Where PostgreSQL refuses it, no rows.
 // release   The worker's row ends; its claims without an outcome become nobody's (no crash).
 //
 // Notices: whoever changes what the fleet should know of does pg_notify('precis', what) in the same

@@ -65,6 +65,7 @@ enum store_kind_no {
     STORE_KIND_ANNOUNCED,
     STORE_KIND_SWEEP,
     STORE_KIND_REQUEUED,
+    STORE_KIND_CALIBRATE,
     STORE_KIND_GAUGES,
     STORE_KIND_RETAIN,
     STORE_KIND_RELEASE,
@@ -79,7 +80,8 @@ extern const struct store_kind store_kind_renew, store_kind_claim, store_kind_in
     store_kind_record, store_kind_look_up, store_kind_bury, store_kind_fetch, store_kind_keep,
     store_kind_seal, store_kind_begin, store_kind_clean, store_kind_suspect, store_kind_innocent,
     store_kind_waiting, store_kind_announced, store_kind_sweep, store_kind_requeued,
-    store_kind_release, store_kind_budgets, store_kind_quota, store_kind_reuse, store_kind_gauges;
+    store_kind_release, store_kind_budgets, store_kind_quota, store_kind_reuse, store_kind_gauges,
+    store_kind_calibrate;
 
 struct store_group {
     struct list queue;
@@ -105,7 +107,7 @@ struct store {
     struct list units; // every unit that was made and not ended
     uv_timer_t flush_timer;
     uint64_t next_order;
-    int64_t next_serial; // of begins, suspects, takings and asks for quota
+    int64_t next_serial; // of begins, suspects, takings, tellings and asks for quota
     int64_t *held;       // job_no of claims that are ours and have no outcome
     size_t held_len, held_room;
     struct store_place *places;
@@ -206,6 +208,7 @@ void store_suspects_clear(void *store, const char *topic, int32_t partition, int
 void store_renew(void *store);
 void store_sweep(void *store, size_t limit);
 void store_quota(void *store, struct slot_id owner, const struct quota_ask *asks, size_t count);
+void store_calibrate(void *store, const struct calibrate_request *request);
 void store_park(void *store, const struct park_request *request);
 void store_take_requeued(void *store, const struct take_request *request);
 // A copy whose strings go with the item.
