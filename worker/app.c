@@ -330,6 +330,7 @@ static void take_configuration(struct app *app, struct config *fresh)
 }
 
 static void reread_soon(struct app *app);
+
 static void on_reread(uv_work_t *work, int status)
 {
     struct app *app = work->data;

@@ -77,14 +77,12 @@
 //           go. Of what the live workers want the lowest limit holds; what a command has set stays.
 //           A new budget begins with what the ledger has of its period. A worker's wants go with
 //           its release, or are found by another worker after its lease.
-// fetch     Of a document that is stored, or of which a text was kept: the stored text where
-// `plain`,
-//           else the text kept by `extractor`, else the bytes where `bytes`; always its media type
-//           (a kept text's counts first) and its size. A stored text has bytes too.
+// fetch     Of a document that is stored, or of which a text was kept: the stored text where it is
+//           `plain`, else the text kept by `extractor`, else the bytes where `bytes`; always its
+//           media type (a kept text's counts first) and its size. A stored text has bytes too.
 // keep_text The first text of (document, extractor) stays. Where the claim has this worker and
-// epoch,
-//           the job's document is this one from now on. Its commit need not reach the disk: that of
-//           the plan, which comes later, brings it.
+//           epoch, the job's document is this one from now on. Its commit need not reach the disk:
+//           that of the plan, which comes later, brings it.
 // partition_begin
 //           known: it had a row, and something read there was claimed or buried in this group, or
 //           the row is older than 60 s (a worker that ended right after its first assignment
