@@ -46,14 +46,15 @@ create trigger requeued_fill before insert on precis_data.requeued
   for each row when (new.tenant is null) execute function precis_data.requeued_fill();
 
 -- A parked job that is cancelled or superseded is due at once: a worker writes its end. Once a
--- statement, since a batch that is cancelled may have 100,000 of them; planned for as many as there
--- are, since a plan for one that is kept would look at all of them for each.
+-- statement, since a batch that is cancelled may have 100,000 of them. They are an array, so that each
+-- is looked up by its key: this table is now empty, now full, and a join of what PostgreSQL holds for
+-- a few rows looked at all of them for each. For the same reason no plan is kept.
 create function precis_data.requeued_stop() returns trigger language plpgsql as $$
 begin
   if exists (select from changed c where c.stop is not null and c.worker_id is null) then
     execute 'update precis_data.requeued q set ready = true, urgency = -1,'
-      ' due_at = least(q.due_at, clock_timestamp()) from changed c'
-      ' where c.stop is not null and c.worker_id is null and q.job_no = c.job_no'
+      ' due_at = least(q.due_at, clock_timestamp()) where q.job_no = any(array('
+      'select c.job_no from changed c where c.stop is not null and c.worker_id is null))'
       ' and q.urgency >= 0';
   end if;
   return null;
@@ -139,7 +140,9 @@ from precis_data.jobs j
 left join precis_data.outcomes o on o.job_no = j.job_no
 left join precis_data.claims c on c.job_no = j.job_no
 left join precis_data.workers w on w.id = c.worker_id
-left join precis_data.requeued q on q.job_no = j.job_no
+left join lateral ( -- `offset`: looked up for each job, never joined; see requeued_stop
+  select r.ready, r.due_at, r.reason from precis_data.requeued r
+  where r.job_no = j.job_no offset 0) q on true
 left join precis_data.workers f on f.id = o.worker_id
 left join lateral (
   select case when o.state is not null then o.state
@@ -162,6 +165,12 @@ select coalesce(l.tenant, 'default'), coalesce(l.batch, 'default'),
   l.topic, l.partition, l.kafka_offset, 0
 from precis_data.later_messages l;
 
+-- The counts, by plans that grow with the batch whatever PostgreSQL believes about its tables: just
+-- after 100,000 jobs were ended nobody has analyzed them yet, and a join of two lists that are held
+-- for short was 100,000 times 100,000. So jobs and outcomes are laid together and grouped, and the
+-- rest is looked up for each job (`limit`, aggregates and subqueries in an expression are no joins).
+-- Of a job's revisions only the newest counts: each newer one marks the one before it, and `replaced`
+-- is the greatest of the states.
 create or replace view precis.batches as
 select b.tenant, b.name as batch,
   case when b.sealed_total is null then 'open'
@@ -172,7 +181,7 @@ select b.tenant, b.name as batch,
   trim_scale(m.cost * 0.000000000001) as cost_usd,
   trim_scale(m.in_doubt * 0.000000000001) as in_doubt_usd,
   trim_scale(b.budget_picousd * 0.000000000001) as budget_usd,
-  least(b.created_at, f.submitted_at) as submitted_at,
+  least(b.created_at, m.submitted_at) as submitted_at,
   case when n.done + n.failed + n.cancelled >= t.total and b.sealed_total is not null
     then n.finished_at end as finished_at
 from precis_data.batches b
@@ -185,34 +194,36 @@ cross join lateral (
     count(*) filter (where s.state = 'cancelled') as cancelled,
     max(s.finished_at) as finished_at
   from (
-    select coalesce(o.state, (
+    select coalesce(max(e.state), (
         select case when c.worker_id is null then case when exists (
-                      select from precis_data.requeued q where q.job_no = j.job_no
+                      select from precis_data.requeued q where q.job_no = e.job_no
                         and q.reason is not null)
                       then 'waiting' else 'queued' end
-                    when w.lease_until > clock_timestamp() and exists (
-                      select from precis_data.attempts a where a.job_no = j.job_no
+                    when exists (
+                      select from precis_data.workers w where w.id = c.worker_id
+                        and w.lease_until > clock_timestamp()) and exists (
+                      select from precis_data.attempts a where a.job_no = e.job_no
                         and a.outcome = 'sent' and a.worker_id = c.worker_id)
                     then 'running'
                     else 'waiting' end
-        from precis_data.claims c
-        left join precis_data.workers w on w.id = c.worker_id
-        where c.job_no = j.job_no), 'queued') as state, o.finished_at
+        from precis_data.claims c where c.job_no = e.job_no), 'queued') as state,
+      max(e.finished_at) as finished_at
     from (
-      select k.job_no from precis_data.jobs k
+      select k.job_no, null::text as state, null::timestamptz as finished_at
+      from precis_data.jobs k
       where k.tenant = b.tenant and k.batch = b.name and k.job_no > 0
-      order by k.job_no) j
-    left join (
-      select e.job_no, e.state, e.finished_at from precis_data.outcomes e
-      where e.tenant = b.tenant and e.batch = b.name and e.job_no > 0
-      order by e.job_no) o on o.job_no = j.job_no
-    left join (
-      select distinct older.job_no from precis_data.jobs newer
-      join precis_data.jobs older on older.tenant = newer.tenant and older.batch = newer.batch
-        and older.id = newer.id and older.revision < newer.revision
-      where newer.tenant = b.tenant and newer.batch = b.name
-        and newer.revision > 0) replaced on replaced.job_no = j.job_no
-    where replaced.job_no is null) s) n
+      union all
+      select o.job_no, o.state, o.finished_at from precis_data.outcomes o
+      where o.tenant = b.tenant and o.batch = b.name and o.job_no > 0
+      union all
+      select older.job_no, 'replaced', null from precis_data.jobs newer
+      cross join lateral (
+        select k.job_no from precis_data.jobs k
+        where k.tenant = newer.tenant and k.batch = newer.batch and k.id = newer.id
+          and k.revision < newer.revision
+        order by k.revision desc limit 1) older
+      where newer.tenant = b.tenant and newer.batch = b.name and newer.revision > 0) e
+    group by e.job_no having max(e.state) is distinct from 'replaced') s) n
 cross join lateral (
   select count(*) as waiting from precis_data.later_messages l
   where coalesce(l.tenant, 'default') = b.tenant and coalesce(l.batch, 'default') = b.name) l
@@ -220,13 +231,14 @@ cross join lateral (
   select k.known, greatest(coalesce(b.sealed_total, 0), k.known) as total
   from (select n.queued + n.waiting + l.waiting + n.running + n.done + n.failed + n.cancelled
     as known) k) t
-left join lateral (
-  select coalesce(sum(a.cost_picousd), 0) as cost,
-    coalesce(sum(a.at_most_picousd) filter (where a.outcome = 'in_doubt' or (a.outcome = 'sent'
-      and not exists (select from precis_data.workers w
-        where w.id = a.worker_id and w.lease_until > clock_timestamp()))), 0) as in_doubt
-  from precis_data.jobs j join precis_data.attempts a on a.job_no = j.job_no
-  where j.tenant = b.tenant and j.batch = b.name and j.job_no > 0) m on true
-left join lateral (
-  select min(j.submitted_at) as submitted_at from precis_data.jobs j
-  where j.tenant = b.tenant and j.batch = b.name and j.job_no > 0) f on true;
+cross join lateral (
+  select min(j.submitted_at) as submitted_at, coalesce(sum(a.cost), 0) as cost,
+    coalesce(sum(a.in_doubt), 0) as in_doubt
+  from precis_data.jobs j
+  cross join lateral (
+    select sum(a.cost_picousd) as cost, sum(a.at_most_picousd) filter (where case a.outcome
+        when 'in_doubt' then true
+        when 'sent' then not exists (select from precis_data.workers w
+          where w.id = a.worker_id and w.lease_until > clock_timestamp()) end) as in_doubt
+    from precis_data.attempts a where a.job_no = j.job_no) a
+  where j.tenant = b.tenant and j.batch = b.name and j.job_no > 0) m;
