@@ -347,9 +347,9 @@ static void on_job_answer(struct engine *engine, const struct store_event *event
 }
 
 // Jobs were cancelled whose calls are not to be waited for.
-static void look_at_calls(struct engine *engine)
+static void look_at_calls(struct engine *engine, enum step step)
 {
-    struct list *calls = &engine->steps[STEP_CALL];
+    struct list *calls = &engine->steps[step];
     for (struct list_node *node = list_first(calls); node; node = list_next(calls, node)) {
         struct job *job = engine_job_of(node);
         job->looked_ms = engine_now(engine);
@@ -364,8 +364,10 @@ static void on_notice(struct engine *engine, const char *what)
     if (strcmp(what, "budget") == 0)
         gate_budget_changed(engine);
     quota_noticed(engine, what);
-    if (strcmp(what, "cancel") == 0)
-        look_at_calls(engine);
+    if (strcmp(what, "cancel") == 0) {
+        look_at_calls(engine, STEP_CALL);
+        look_at_calls(engine, STEP_PACKED);
+    }
 }
 
 static void on_housekeeping(struct engine *engine, const struct store_event *event)
@@ -487,7 +489,8 @@ static void look_for_stops(struct engine *engine, enum step step)
     for (struct list_node *node = list_first(waiting); node && left > 0;
          node = list_next(waiting, node)) {
         struct job *job = engine_job_of(node);
-        int64_t every_ms = step == STEP_CALL ? LOOK_CALL_MS : LOOK_MS;
+        bool calls = step == STEP_CALL || step == STEP_PACKED;
+        int64_t every_ms = calls ? LOOK_CALL_MS : LOOK_MS;
         if (now_ms - job->step_since_ms < every_ms || now_ms - job->looked_ms < every_ms)
             continue;
         job->looked_ms = now_ms;
@@ -528,6 +531,7 @@ static void keep_house(struct engine *engine)
                 look_for_stops(engine, waiting[i]);
         }
         look_for_stops(engine, STEP_CALL);
+        look_for_stops(engine, STEP_PACKED);
     }
 }
 

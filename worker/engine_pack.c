@@ -7,7 +7,7 @@
 // is empty packs nothing, and one that grows is packed the more the longer it is.
 //
 //   FORMING ─ members are in INTENT, or already in PACKED
-//   SENT    ─ the leader is in CALL
+//   SENT    ─ the leader is in CALL; where all members are cancelled, and nobody waits, it is cut
 //   ANSWERED  its answer is there; members get their shares at the next turn
 #include <stdlib.h>
 #include <string.h>
@@ -222,14 +222,14 @@ static bool leave(struct job *job)
     return false;
 }
 
-// Nobody's intent is waited for any more, or the answer is there.
+// Nobody's intent is waited for any more, nobody waits for the call, or the answer is there.
 static bool is_due(const struct engine *engine, const struct pack *pack)
 {
-    if (pack->state != PACK_FORMING)
-        return pack->state == PACK_ANSWERED;
+    if (pack->state == PACK_ANSWERED)
+        return true;
     for (size_t i = 0; i < pack->count; i++) {
         const struct job *job = member(engine, pack, i);
-        if (job && job->step == STEP_INTENT)
+        if (job && (pack->state == PACK_FORMING ? job->step == STEP_INTENT : !job->cut))
             return false;
     }
     return true;
@@ -329,10 +329,12 @@ void packs_pump(struct engine *engine)
         struct pack *pack = pack_of(node);
         list_remove(node);
         list_append(&engine->packs.under_way, node);
-        if (pack->state == PACK_ANSWERED)
-            share_out(engine, pack);
-        else
+        if (pack->state == PACK_FORMING)
             send_off(engine, pack);
+        else if (pack->state == PACK_SENT)
+            engine_step(engine, member(engine, pack, 0), &(struct job_event){.kind = JOB_CUT});
+        else
+            share_out(engine, pack);
     }
 }
 

@@ -197,6 +197,51 @@ def test_a_member_that_is_cancelled_takes_nobody_along(precis):
     precis.check_promises(list(texts))
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.modelsim("--latency", "4s")
+def test_cancelled_members_are_cut(precis):
+    """`cancel --running stop`: the call goes on for the others and is cut where nobody is left; what is paid is kept."""
+    limit(precis, 30)
+    worker = precis.start_worker()
+    texts = send_five(precis, {})
+    under_way = "select pack from precis.costs where batch = 'default' and outcome = 'sent'"
+    wait_until("a request for five", lambda: len(precis.rows(under_way)) == 5, timeout=60)
+    wait_until("it to be sent", lambda: five(precis) in [call["id"] for call in precis.modelsim.bill()["calls"]], timeout=20)
+    precis.run("cancel", "default/default/job-1", "default/default/job-2", "--running", "stop")
+    precis.wait_final(texts, timeout=60)
+    jobs = precis.jobs()
+    ended = {name: jobs[name]["state"] for name in texts}
+    assert ended == {name: "cancelled" if name in ("job-1", "job-2") else "done" for name in texts}, ended
+    assert all(rows[0]["outcome"] == "ok" and rows[0]["cost_usd"] > 0 and len(rows) == 1
+               for (_, name), rows in attempts(precis).items() if name in texts)
+    check_shares(precis)
+    # What was paid is there: a retry does not ask again.
+    calls = len(precis.modelsim.bill()["calls"])
+    precis.run("retry", "default/default/job-1", "default/default/job-2")
+    wait_until("both to be done", lambda: {precis.jobs()[name]["state"] for name in texts} == {"done"}, timeout=60)
+    assert len(precis.modelsim.bill()["calls"]) == calls
+    check_shares(precis)
+    # And all five of another request.
+    precis.send([precis.job(f"late-{n}", text_of(n + 40), batch="late") for n in range(6)])
+    shared = "select job_id, pack from precis.costs where batch = 'late' and pack is not null and outcome = 'sent'"
+    wait_until("another shared request", lambda: precis.rows(shared), timeout=60)
+    pack = precis.rows(shared)[0]["pack"]
+    wait_until("it to be sent", lambda: pack in [call["id"] for call in precis.modelsim.bill()["calls"]], timeout=20)
+    precis.run("cancel", "--batch", "late", "--running", "stop")
+    late = [f"late-{n}" for n in range(6)]
+    precis.wait_final(late, timeout=60)
+    row = precis.rows("select * from precis.batches where batch = 'late'")[0]
+    assert row["done"] + row["cancelled"] == row["total"] == 6 and row["cancelled"] >= 2, row
+    cut = precis.rows("select * from precis.costs where pack = %s", pack)
+    assert len(cut) > 1 and {entry["outcome"] for entry in cut} == {"in_doubt"}, cut
+    assert {precis.jobs()[entry["job_id"]]["state"] for entry in cut} == {"cancelled"}
+    assert row["in_doubt_usd"] == sum((entry["at_most_usd"] for entry in precis.rows(
+        "select at_most_usd from precis.costs where batch = 'late' and outcome = 'in_doubt'")), decimal.Decimal(0))
+    precis.wait_committed()
+    worker.terminate()
+    precis.check_promises(list(texts) + late)
+
+
 def test_who_is_never_packed(precis):
     """Other tenants, batches and parameters; `pack: never`; no quotes to tell the answers apart by."""
     limit(precis, 60)

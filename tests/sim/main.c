@@ -94,6 +94,20 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+// Rows of shared requests whose job was cancelled with its call under way: that was cut, or came
+// to its end for others.
+static uint64_t cut_shares(const struct db *db)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < db->attempts_count; i++) {
+        const struct db_attempt *row = &db->attempts[i];
+        bool cancelled = db->jobs[row->job_no - 1].state == JOB_CANCELLED;
+        count += row->pack && cancelled &&
+                 (row->outcome == ATTEMPT_OK || row->outcome == ATTEMPT_IN_DOUBT);
+    }
+    return count;
+}
+
 int main(int argc, char **argv)
 {
     struct choice choice = {.first = 1, .count = 1000};
@@ -101,7 +115,7 @@ int main(int argc, char **argv)
         return usage();
     if (choice.fleet > 0)
         return fleet_prove(choice.first, choice.fleet) ? 0 : 1;
-    uint64_t broken = 0, events = 0, walked = 0, packed = 0, rerouted = 0;
+    uint64_t broken = 0, events = 0, walked = 0, packed = 0, rerouted = 0, cut = 0;
     double start = seconds();
     for (uint64_t i = 0; i < choice.count; i++) {
         struct schedule schedule;
@@ -109,6 +123,7 @@ int main(int argc, char **argv)
         bool held = schedule_run(&schedule, seed, &choice.switches);
         events += schedule.world.events;
         packed += schedule.provider.packed;
+        cut += cut_shares(&schedule.db);
         for (size_t p = 0; p < schedule.db.plans_count; p++)
             rerouted += schedule.db.plans[p].plan.why != NULL;
         walked++;
@@ -122,9 +137,9 @@ int main(int argc, char **argv)
     }
     double took = seconds() - start;
     printf("%" PRIu64 " schedules, %" PRIu64 " events, %.1f s: %.0f schedules a minute; %" PRIu64
-           " requests for several documents, %" PRIu64 " plans by another model; %" PRIu64
-           " broken\n",
-           walked, events, took, (double)walked / took * 60, packed, rerouted, broken);
+           " requests for several documents, %" PRIu64 " of their shares cancelled, %" PRIu64
+           " plans by another model; %" PRIu64 " broken\n",
+           walked, events, took, (double)walked / took * 60, packed, cut, rerouted, broken);
     if (choice.without) {
         printf("without %s: %s\n", choice.without, broken ? "found" : "NOT found");
         return broken ? 0 : 1;

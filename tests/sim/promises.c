@@ -399,8 +399,20 @@ static void check_bill(struct schedule *schedule)
         promise_broken(schedule, "%zu paid calls in doubt, at most %zu can be", doubts, most);
 }
 
+static bool is_kept(const struct db *db, const struct db_attempt *row)
+{
+    for (size_t i = 0; i < db->parts_count; i++) {
+        const struct db_part *part = &db->parts[i];
+        if (part->job_no == row->job_no && part->plan_no == row->plan_no &&
+            part->call_no == row->call_no)
+            return true;
+    }
+    return false;
+}
+
 // Nothing is begun for a job that was cancelled, and what was paid for it is kept: an answer that
-// was its last makes it done.
+// was its last makes it done. Where calls were to be stopped, and it came for others that shared
+// the call, it is kept for a retry.
 static void check_cancelled(struct schedule *schedule)
 {
     const struct db *db = &schedule->db;
@@ -413,8 +425,12 @@ static void check_cancelled(struct schedule *schedule)
         if (row->sent_at_ms > job->stopped_ms)
             promise_broken(schedule, "%s was called after it was cancelled", job->id);
         bool whole = plan && strstr(plan->calls_json, "\"whole\"");
-        if (whole && row->outcome == ATTEMPT_OK && job->crashes == 0 && job->state != JOB_DONE)
+        bool shared = job->cut && row->pack;
+        if (whole && row->outcome == ATTEMPT_OK && job->crashes == 0 && job->state != JOB_DONE &&
+            !shared)
             promise_broken(schedule, "%s is cancelled, and its answer was paid", job->id);
+        if (whole && row->outcome == ATTEMPT_OK && job->state != JOB_DONE && !is_kept(db, row))
+            promise_broken(schedule, "%s is cancelled, and its paid answer is lost", job->id);
     }
     for (size_t i = 0; i < db->jobs_count; i++)
         if (db->jobs[i].state == JOB_CANCELLED && db->jobs[i].stop == STOP_NONE)

@@ -185,6 +185,8 @@ static void make_requests_scarce(struct schedule *schedule)
     config->packing.tokens = 16000;
     config->packing.doubt_picousd = INT64_C(1000000000000);
     schedule->packs = true;
+    if (world_chance(world, 300))
+        schedule->share_cuts = world_chance(world, 500) ? 1000 : (int)world_range(world, 100, 700);
 }
 
 // ------------------------------------------------------------------------------- messages
@@ -470,6 +472,13 @@ static void other_fault(void *context, void *data)
     }
 }
 
+static void at(struct schedule *schedule, int64_t delay_ms, world_fn *fn, int number)
+{
+    int *data = own_alloc(sizeof(*data));
+    *data = number;
+    world_after(&schedule->world, delay_ms, fn, schedule, data);
+}
+
 // Somebody cancels a job, or all: with the calls that are under way, or without.
 static void cancel(void *context, void *data)
 {
@@ -481,6 +490,26 @@ static void cancel(void *context, void *data)
     const char *whose = *(int *)data < 0 ? NULL : id;
     world_trace(world, "cancel %s%s", whose ? whose : "the batch", cut ? ", and its calls" : "");
     schedule->calls_cut += db_cancel(&schedule->db, whose, cut, world->now_ms);
+}
+
+static void cut_share(void *context, void *data)
+{
+    struct schedule *schedule = context;
+    char id[40];
+    snprintf(id, sizeof(id), "job-%d", *(int *)data);
+    world_trace(&schedule->world, "cancel %s, and its shared call", id);
+    schedule->calls_cut += db_cancel(&schedule->db, id, true, schedule->world.now_ms);
+}
+
+// A request for several documents is on its way: some or all of its jobs are cancelled.
+static void on_packed(void *context, const char *request_id, const char *document)
+{
+    struct schedule *schedule = context;
+    int number;
+    promise_on_packed(schedule, request_id, document);
+    if (world_chance(&schedule->world, schedule->share_cuts) &&
+        sscanf(document, "job-%d", &number) == 1)
+        at(schedule, world_range(&schedule->world, 0, 1500), cut_share, number);
 }
 
 static void heal(void *context, void *data)
@@ -515,13 +544,6 @@ static void watch(void *context, void *data)
         if (!schedule->workers[w].alive)
             restart_soon(schedule, &schedule->workers[w]);
     world_after(&schedule->world, 30000, watch, schedule, NULL);
-}
-
-static void at(struct schedule *schedule, int64_t at_ms, world_fn *fn, int number)
-{
-    int *data = own_alloc(sizeof(*data));
-    *data = number;
-    world_after(&schedule->world, at_ms, fn, schedule, data);
 }
 
 static void plan_cancels(struct schedule *schedule)
@@ -588,7 +610,7 @@ bool schedule_run(struct schedule *schedule, uint64_t seed,
     schedule->broker.context = schedule;
     sim_provider_init(&schedule->provider, &schedule->world);
     schedule->provider.on_request = promise_on_request;
-    schedule->provider.on_packed = promise_on_packed;
+    schedule->provider.on_packed = on_packed;
     schedule->provider.context = schedule;
     schedule->config = make_config(schedule);
     make_budgets(schedule);

@@ -37,6 +37,7 @@ struct schedule {
     bool gate_opens;  // SIM_GATE was sealed, or is about to be
     bool packs;       // requests are scarce, and short documents share them
     size_t calls_cut; // by cancels
+    int share_cuts;   // per thousand members of shared requests: they are cancelled with the call
     uint64_t hash;    // of what happened, to compare a replay
 };
 

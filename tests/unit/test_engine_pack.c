@@ -28,7 +28,8 @@ struct record { // what was recorded of one job
     char code[40];
     int64_t cost_picousd, at_most_picousd;
     enum cost_source source;
-    bool ended;
+    bool ended, part;
+    enum job_state state;
     char output[400];
 };
 
@@ -84,6 +85,9 @@ static void on_record(void *store, const struct record_request *request)
     bench->recording[request->job_no] = true;
     record->times++;
     record->ended = request->outcome != NULL;
+    record->part = request->part != NULL;
+    if (request->outcome)
+        record->state = request->outcome->state;
     record->code[0] = record->output[0] = '\0';
     if (request->attempt) {
         record->outcome = request->attempt->outcome;
@@ -739,6 +743,118 @@ static void the_end_of_the_drain_cuts_it_once(void **state)
     bench_free(bench);
 }
 
+// `precis cancel`, and what its worker finds out.
+static void cancel_job(struct bench *bench, size_t job, bool cut)
+{
+    struct store_event event = {.kind = STORE_LOOKED_UP,
+                                .u.looked_up = {LOOKUP_HELD, STOP_CANCELLED, cut}};
+    answer(bench, &event, job);
+}
+
+// The call goes on for the others; who was cancelled bears its part, and what came of it is kept.
+static void some_are_cut(void **state)
+{
+    (void)state;
+    for (size_t whole = 0; whole < 2; whole++) {
+        struct bench *bench = with_pack(3);
+        for (size_t i = 1; i <= 3; i++)
+            intent(bench, i, INTENT_GO);
+        sent(bench);
+        cancel_job(bench, 1, true); // the leader
+        cancel_job(bench, 2, true);
+        cancel_job(bench, 3, false); // its call is waited for
+        assert_int_equal(bench->cancels, 0);
+        char *content OWN_FREE = packed_answer(bench, whole ? SIZE_MAX : 1);
+        reply(bench, content, 1001, 301);
+        int64_t cost = 0;
+        for (size_t i = 1; i <= 3; i++) {
+            const struct record *record = &bench->records[i];
+            bool is_whole = record->outcome == ATTEMPT_OK;
+            assert_int_equal(record->times, 1);
+            assert_int_equal(record->source, COST_EXACT);
+            assert_true(is_whole || (!whole && record->outcome == ATTEMPT_FAILED));
+            assert_int_equal(record->part, is_whole);
+            if (is_whole) {
+                assert_true(record->ended);
+                assert_int_equal(record->state, i == 3 ? JOB_DONE : JOB_CANCELLED);
+            }
+            cost += record->cost_picousd;
+        }
+        assert_int_equal(cost, 3 * 1001 + 7 * 301);
+        bench_free(bench);
+    }
+}
+
+static void all_are_cut(void **state)
+{
+    (void)state;
+    for (size_t on_its_way = 0; on_its_way < 2; on_its_way++) {
+        struct bench *bench = with_pack(3);
+        for (size_t i = 1; i <= 3; i++)
+            intent(bench, i, INTENT_GO);
+        if (on_its_way)
+            sent(bench);
+        for (size_t i = 3; i >= 1; i--) {
+            assert_int_equal(bench->cancels, 0);
+            cancel_job(bench, i, true);
+        }
+        assert_int_equal(bench->cancels, 1);
+        for (size_t i = 1; i <= 3; i++) {
+            const struct record *record = &bench->records[i];
+            assert_int_equal(record->times, 1);
+            assert_int_equal(record->outcome, on_its_way ? ATTEMPT_IN_DOUBT : ATTEMPT_CANCELLED);
+            assert_int_equal(record->at_most_picousd, on_its_way ? bench->at_most[i] : 0);
+            assert_string_equal(record->code, on_its_way ? "cancelled" : "");
+            assert_true(record->ended && record->state == JOB_CANCELLED);
+            recorded(bench, i);
+        }
+        assert_int_equal(in_flight(bench), 0);
+        assert_true(engine_is_empty(bench->engine));
+        bench_free(bench);
+    }
+}
+
+// All of them while one row is still being written: nothing is left to wait for.
+static void all_are_cut_before_the_call(void **state)
+{
+    (void)state;
+    struct bench *bench = with_pack(2);
+    intent(bench, 2, INTENT_GO);
+    cancel_job(bench, 2, true);
+    intent(bench, 1, INTENT_STOPPED);
+    assert_int_equal(bench->calls, 0);
+    assert_true(bench->records[1].ended && bench->records[1].state == JOB_CANCELLED);
+    assert_int_equal(bench->records[2].outcome, ATTEMPT_CANCELLED);
+    recorded(bench, 1);
+    recorded(bench, 2);
+    bench->now_ms += 1500;
+    run(bench);
+    grant(bench, 1);
+    if (bench->intended[2]) // its next intent tells it
+        intent(bench, 2, INTENT_STOPPED);
+    assert_true(bench->records[2].ended && bench->records[2].state == JOB_CANCELLED);
+    bench_free(bench);
+}
+
+// Refused, and to be tried again: who was cancelled is not.
+static void a_refusal_ends_who_is_cut(void **state)
+{
+    (void)state;
+    struct bench *bench = with_pack(2);
+    intent(bench, 1, INTENT_GO);
+    intent(bench, 2, INTENT_GO);
+    cancel_job(bench, 2, true);
+    refuse(bench, 500, "server_error");
+    for (size_t i = 1; i <= 2; i++) {
+        assert_int_equal(bench->records[i].outcome, ATTEMPT_FAILED);
+        recorded(bench, i);
+    }
+    cancel_job(bench, 2, true); // the engine asks for those that wait, too
+    assert_true(bench->records[2].ended && bench->records[2].state == JOB_CANCELLED);
+    assert_false(bench->records[1].ended);
+    bench_free(bench);
+}
+
 static void the_end_of_the_drain_before_the_call(void **state)
 {
     (void)state;
@@ -782,6 +898,10 @@ int main(void)
         cmocka_unit_test(what_a_refusal_means),
         cmocka_unit_test(the_end_of_the_drain_cuts_it_once),
         cmocka_unit_test(the_end_of_the_drain_before_the_call),
+        cmocka_unit_test(some_are_cut),
+        cmocka_unit_test(all_are_cut),
+        cmocka_unit_test(all_are_cut_before_the_call),
+        cmocka_unit_test(a_refusal_ends_who_is_cut),
         cmocka_unit_test(who_did_not_wait_goes_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,8 +23,11 @@
 //   not.
 // - A worker that dies leaves a `sent` row for each member. Each is in doubt with its own bound;
 //   the sum of the bounds is at least what the request can cost.
-// - A member that is cancelled while the call is under way ends like one whose own call is.
-//   What was asked packed and gave nothing usable, or nobody knows what, is asked again alone.
+// - A member that is cancelled while the call is under way ends like one whose own call is; where
+//   calls under way are to be stopped (`cancel --running stop`), the call goes on for the others:
+//   it takes its part and what that cost, for a retry to find, and ends as cancelled. The call is
+//   cut when all its members are cancelled so; then each is in doubt.
+// - What was asked packed and gave nothing usable, or nobody knows what, is asked again alone.
 //
 // Documents are fenced from each other by more than words. Each stands between lines with an id of
 // its own, drawn for this request and in none of the texts, so that no text can close a fence or

@@ -275,7 +275,7 @@ enum step_result step_intent(struct job *job, const struct job_event *event,
     struct failure failure;
     switch (event->store->u.intended.verdict) {
     case INTENT_GO:
-        job->walled = false;
+        job->walled = job->cut = false;
         job->call.last_attempt_no++;
         job->attempts_all++;
         job->plan.stored = true;

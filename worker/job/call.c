@@ -416,14 +416,16 @@ static enum step_result on_http(struct job *job, const struct http_event *http,
     return STEP_DONE;
 }
 
-// Cancelled, and its call is not waited for. What others share, and what is whole but for its end
-// marker, comes to its end all the same.
+// Cancelled, and its call is not waited for. What is whole but for its end marker comes to its end
+// all the same, and what others share goes on for them (JOB_CUT: there are none).
 static enum step_result on_looked_up(struct job *job, const struct store_event *event,
                                      const struct step_context *context)
 {
     const struct job_now *now = context->now;
-    if (!event->u.looked_up.cut || job->pack)
+    if (!event->u.looked_up.cut)
         return STEP_WAIT;
+    if (job->pack)
+        return pack_cut(job, event);
     job_act(context, ACTION_CANCEL_CALL);
     if (job->call.finished_ms >= 0)
         return end_call(job, READER_END_GRACE, NULL, context);
@@ -445,10 +447,13 @@ enum step_result step_call(struct job *job, const struct job_event *event,
         return on_clock(job, context);
     if (event->kind == JOB_LOOKED_UP)
         return on_looked_up(job, event->store, context);
-    job->dropped = true;              // JOB_STOP
+    bool cut = event->kind == JOB_CUT;
+    job->dropped |= !cut;             // JOB_STOP
     if (job->call.finished_ms >= 0) { // whole but for its end marker
         job_act(context, ACTION_CANCEL_CALL);
         return end_call(job, READER_END_GRACE, NULL, context);
     }
+    if (cut)
+        return give_up(job, ERR_CANCELLED, "cut on request", context);
     return give_up(job, ERR_CONNECTION_LOST, "the worker had to stop", context);
 }

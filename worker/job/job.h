@@ -73,6 +73,7 @@ enum job_event_kind {
     JOB_SEND,   // all of its pack have their intent: it leads, and sends for all
     JOB_SHARE,  // its part of what the pack's call came to
     JOB_UNPACK, // the pack sends nothing
+    JOB_CUT,    // all that share its call are cancelled, and nobody waits for it
     JOB_HTTP,
     JOB_RECORDED,
     JOB_REUSED,
@@ -293,6 +294,7 @@ struct job {
     int64_t job_no;
     int32_t epoch;
     enum job_stop stop;
+    bool cut; // cancelled while it shares a call: it takes its part of the answer, and ends
     struct claim_reply saved;
     unsigned char answer_key[ANSWER_KEY_BYTES]; // of the question to this model, in this mode
     const struct config_model *answer_model;    // NULL: not made yet

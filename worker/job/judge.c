@@ -72,6 +72,10 @@ static enum step_result accept(struct job *job, struct summary *take,
     plan->calls[plan->cursor].answer =
         own_strndup(job->call.answer.content, job->call.answer.content_len);
     draft_part(job, plan->calls[plan->cursor].answer);
+    if (job->cut) { // `retry` finds the answer
+        summary_deinit(take);
+        return job_stopped(job, context->now);
+    }
     if (plan->cursor + 1 == plan->count) {
         summary_deinit(&job->summary);
         job->summary = *take;
@@ -86,6 +90,8 @@ static enum step_result fail_with(struct job *job, const struct failure *failure
                                   enum attempt_outcome outcome, const struct step_context *context)
 {
     draft_attempt(job, outcome, context->now);
+    if (job->cut)
+        return job_stopped(job, context->now);
     if (job->dropped) // the worker leaves: another one decides
         return record_then(job, STEP_END, context);
     return job_fail(job, failure, context->now);

@@ -187,6 +187,15 @@ void job_share_answer(struct job *const *members, size_t count, char (*ids)[PROM
     }
 }
 
+enum step_result pack_cut(struct job *job, const struct store_event *event)
+{
+    if (event->u.looked_up.cut) {
+        job->cut = true;
+        job->stop = event->u.looked_up.stop;
+    }
+    return STEP_WAIT;
+}
+
 static enum step_result take_share(struct job *job, struct job_share *share,
                                    const struct step_context *context)
 {
@@ -198,6 +207,11 @@ static enum step_result take_share(struct job *job, struct job_share *share,
     call->begun_ms = share->begun_ms;
     call->first_token_ms = share->first_token_ms;
     call->started_unix_ms = share->started_unix_ms;
+    const struct failure *failure = &call->answer.failure;
+    if (failure->code == ERR_CANCELLED) { // the whole call was cut
+        draft_attempt(job, failure->doubtful ? ATTEMPT_IN_DOUBT : ATTEMPT_CANCELLED, context->now);
+        return job_stopped(job, context->now);
+    }
     return judge_answer(job, context);
 }
 
@@ -210,6 +224,8 @@ enum step_result step_packed(struct job *job, const struct job_event *event,
         return take_share(job, event->share, context);
     if (event->kind == JOB_UNPACK)
         return admit_take_back(job, context);
+    if (event->kind == JOB_LOOKED_UP)
+        return pack_cut(job, event->store);
     job->dropped = true; // JOB_STOP: the pack's call is ended by its leader
     return STEP_WAIT;
 }

@@ -131,6 +131,8 @@ enum step_result judge_conclude(struct job *job, const struct job_now *now);
 
 // pack.c: the pack's call is over; moves to PACKED.
 enum step_result pack_end_call(struct job *job, const struct step_context *context);
+// LOOKED_UP of a job that shares a call: it is told whether it still waits for it.
+enum step_result pack_cut(struct job *job, const struct store_event *event);
 
 // record.c
 void draft_clear(struct record_draft *draft);
