@@ -7,6 +7,8 @@
 #include "base/own.h"
 #include "engine_parts.h"
 
+#define CREDIT_SECONDS 10 // of the limit, that a tenant is let off at most
+
 static void lanes_init(struct gate *gate, const struct config_model *model, int64_t ceiling)
 {
     size_t count = model->provider->keys.len;
@@ -50,18 +52,48 @@ int64_t gate_weight(const struct engine *engine, const char *tenant)
     return 1;
 }
 
+// What the lane's limits bring the fleet in a minute, where calls are as they are now.
+static int64_t tokens_a_minute(const struct gate *gate, const struct lane *lane)
+{
+    int64_t least = INT32_MAX;
+    for (int d = 0; d < QUOTA_MINUTES; d++) {
+        if (lane->rate[d] <= 0 || gate->usual[d] <= 0)
+            continue;
+        int64_t tokens = lane->rate[d] * gate->usual[QUOTA_TOKENS] / gate->usual[d];
+        least = tokens < least ? tokens : least;
+    }
+    return least;
+}
+
+// It is let off in each worker that it comes to, so each lets off a part of it.
+int64_t gate_credit(const struct engine *engine, size_t model)
+{
+    const struct gate *gate = &engine->gates[model];
+    int64_t tokens = 0, askers = 1;
+    for (size_t i = 0; i < engine->config->models[model].provider->keys.len; i++) {
+        const struct lane *lane = &gate->lanes[i];
+        tokens += tokens_a_minute(gate, lane) / (60 / CREDIT_SECONDS);
+        askers = lane->askers > askers ? lane->askers : askers;
+    }
+    return tokens / askers < ORDER_CREDIT_TOKENS ? tokens / askers : ORDER_CREDIT_TOKENS;
+}
+
 static void queue(struct engine *engine, struct job *job)
 {
     const struct job_spec *spec = job->spec;
+    int64_t need[QUOTA_DIMENSIONS]; // as learned; the bound of a short answer is many times more
+    gate_need(engine, job, need);
     const struct order_ask ask = {
         .tenant = spec->tenant,
         .weight = gate_weight(engine, spec->tenant),
         .priority = spec->priority,
         .deadline_ms = spec->deadline_ms,
-        .tokens = job_need_tokens(job),
+        .tokens = need[QUOTA_TOKENS],
         .came = job->came,
         .prefix = job_prefix(job),
     };
+    order_set_credit(engine->gates[job->plan.model->index].order,
+                     gate_credit(engine, job->plan.model->index));
     order_push(engine->gates[job->plan.model->index].order, &job->in_order, &ask);
     quota_wanted(engine, job);
 }
@@ -139,6 +171,7 @@ static void admit(struct engine *engine, const struct config_model *model, struc
     quota_reserve(engine, job, &engine->gates[model->index].lanes[key]);
     struct slot_id id = job->id;
     packs_form(engine, job);
+    engine->parking.begun++;
     parking_served(engine, job->spec->tenant, job->charged_tokens);
     engine_step(engine, job, &(struct job_event){.kind = JOB_ADMITTED});
     job = slots_get(&engine->jobs, id);

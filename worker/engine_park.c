@@ -36,6 +36,10 @@
 // How long jobs of a closed key are parked at most: it may be opened sooner than was said.
 #define KEY_LOOK_MS 60000
 
+// Jobs that are begun in so much time come into a full window at once, so many at least.
+#define PACE_MS    2000
+#define PACE_LEAST 4
+
 struct pause {
     char *scope, *name;
 };
@@ -56,6 +60,7 @@ void parking_init(struct engine *engine)
     engine->parking.lowest = -1;
     engine->parking.full_since_ms = INT64_MAX;
     engine->parking.shares = shares_new();
+    engine->parking.pace = EXCHANGE_BATCH;
 }
 
 void parking_deinit(struct engine *engine)
@@ -248,6 +253,16 @@ static void count_coming(struct engine *engine)
     }
 }
 
+// Of the models that jobs wait for.
+static int64_t largest_credit(const struct engine *engine)
+{
+    int64_t largest = -1;
+    for (size_t i = 0; i < engine->config->model_count; i++)
+        if (order_len(engine->gates[i].order) > 0 && gate_credit(engine, i) > largest)
+            largest = gate_credit(engine, i);
+    return largest < 0 ? ORDER_CREDIT_TOKENS : largest;
+}
+
 // Counts what stands in the window. Tenants are few where each two of those jobs have one.
 static size_t gather_idle(struct engine *engine, struct idle_job **out)
 {
@@ -258,6 +273,7 @@ static size_t gather_idle(struct engine *engine, struct idle_job **out)
     add_idle(engine, STEP_ADMIT, list, &count);
     add_idle(engine, STEP_DOCUMENT, list, &count);
     qsort(list, count, sizeof(*list), by_tenant);
+    shares_set_credit(engine->parking.shares, largest_credit(engine));
     shares_recount(engine->parking.shares);
     for (size_t i = 0; i < count; i++) {
         const char *tenant = list[i].job->spec->tenant;
@@ -324,13 +340,29 @@ static size_t taken_under_way(const struct engine *engine)
     return count;
 }
 
+// How many may come into a full window at once: twice what is begun until the next question. A
+// small tenant's jobs are for all workers to take, each at its pace: whoever asked first would else
+// take them all, and have them wait for its own part of the limit.
+static size_t pace(struct engine *engine)
+{
+    struct parking *parking = &engine->parking;
+    int64_t took_ms = engine_now(engine) - parking->paced_ms;
+    if (took_ms >= REQUEUED_MS) {
+        int64_t most = (int64_t)parking->begun * PACE_MS / took_ms;
+        parking->pace = most < PACE_LEAST ? PACE_LEAST : (size_t)most;
+        parking->paced_ms = engine_now(engine);
+        parking->begun = 0;
+    }
+    return parking->pace < EXCHANGE_BATCH ? parking->pace : EXCHANGE_BATCH;
+}
+
 // Who may come into a full window: what is more urgent than the least urgent that may leave it, or
 // as urgent, and begins well before the last of those. Less would only change places to and fro.
 static void bound_exchange(struct engine *engine, const struct idle_job *idle, size_t count)
 {
     struct parking *parking = &engine->parking;
     int64_t now = shares_now(parking->shares), last = now;
-    size_t leave = 0;
+    size_t leave = 0, most = pace(engine);
     parking->lowest = -1;
     for (size_t i = 0; i < count; i++) {
         int priority = idle[i].job->spec->priority;
@@ -345,7 +377,7 @@ static void bound_exchange(struct engine *engine, const struct idle_job *idle, s
             last = idle[i].begins;
     }
     parking->before = now + (last - now) / 4 * 3;
-    parking->straight = parking->asked = leave < EXCHANGE_BATCH ? leave : EXCHANGE_BATCH;
+    parking->straight = parking->asked = leave < most ? leave : most;
 }
 
 static bool are_few(const struct idle_job *idle, size_t count)
@@ -415,7 +447,8 @@ void parking_answered(struct engine *engine, const struct store_event *event)
         remember_turn(parking, &event->u.requeued.jobs[count - 1].message);
     if (parking->exchanging && count <= parking->asked) // more are a crowd that is only to be ended
         parking->to_leave += count;
-    if (count > 0 && parking->more && (!parking->exchanging || count >= parking->asked))
+    bool crowd = count > parking->asked; // of those that are only to be ended
+    if (count > 0 && parking->more && (!parking->exchanging || crowd))
         engine->next_take_ms = 0;
     for (size_t i = 0; i < count; i++)
         intake_take(engine, &event->u.requeued.jobs[i]);

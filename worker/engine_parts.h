@@ -104,15 +104,18 @@ struct parking {
     int64_t full_since_ms; // it has been so since then; INT64_MAX: it is not
     bool more;             // others are due in PostgreSQL
     struct shares *shares; // what tenants were given, and what of them stands in the window
-    int lowest;            // priority of a job in the window that may leave; -1: none
-    int64_t before;        // of that priority those come that begin before this virtual time
-    size_t straight;       // so many may come straight from Kafka for that
-    bool exchanging;       // the question under way is one of a full window
-    int64_t asked_ms;      // when the last question was asked
-    size_t asked;          // how many it asked for at most
-    size_t to_leave;       // jobs that came in exchange for others
-    int64_t rows, bytes;   // that the fleet has parked, with what was parked here since
-    char *after_tenant;    // whose turn it was last
+    size_t begun;          // calls that were admitted since paced_ms
+    int64_t paced_ms;
+    size_t pace;         // jobs that may come to a full window at once
+    int lowest;          // priority of a job in the window that may leave; -1: none
+    int64_t before;      // of that priority those come that begin before this virtual time
+    size_t straight;     // so many may come straight from Kafka for that
+    bool exchanging;     // the question under way is one of a full window
+    int64_t asked_ms;    // when the last question was asked
+    size_t asked;        // how many it asked for at most
+    size_t to_leave;     // jobs that came in exchange for others
+    int64_t rows, bytes; // that the fleet has parked, with what was parked here since
+    char *after_tenant;  // whose turn it was last
     struct pause *pauses;
     size_t pause_count;
 };
@@ -227,6 +230,8 @@ void gate_init(struct engine *engine);
 void gate_deinit(struct engine *engine);
 // A tenant's share against others.
 int64_t gate_weight(const struct engine *engine, const char *tenant);
+// Tokens that a tenant is let off which comes to this worker for the model (core/order).
+int64_t gate_credit(const struct engine *engine, size_t model);
 // After each step of a job: counts its slot, queues it where it is ready.
 void gate_update(struct engine *engine, struct job *job);
 // Lets pass what may pass. Returns when to look again (INT64_MAX: on an event).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many workers, one limit. Each worker has a partition of its own, so that its demand can be set.
-#include "fleet.h"
+#include "fleet_inner.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,58 +10,16 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/own.h"
-#include "db.h"
 #include "engine.h"
 #include "sim_store.h"
-#include "world.h"
 
-#define WORKERS_MOST 50
-#define WINDOW       40 // jobs that a worker holds
-#define PERIOD_MS    30000
-#define WARM_MS      10000
-#define BURST_MS     2000 // of the limit, that the provider's bucket holds
-
-struct fleet;
-
-struct fleet_worker {
-    struct fleet *fleet;
-    bool dead;
-    int number;
-    struct engine *engine;
-    struct sim_store *store;
-    int64_t run_at_ms;
-    int depth;
-    bool begun, paused, pumping;
-    int64_t sent, read; // messages of its partition
-    bool wants;         // its partition never runs empty
-    int64_t accepted;   // requests in this period
-};
-
-struct fleet {
-    struct world world;
-    struct db db;
-    struct config *config;
-    struct fleet_worker workers[WORKERS_MOST];
-    int count;
-    struct limiter requests, tokens;
-    int64_t surge_percent, surge_ms, surge_from_ms; // -1: none is under way
-    int64_t closed_until_ms;
-    int foreign_per_thousand; // of the limit, that another program takes
-    int64_t tokens_used;
-    bool counts_asked;             // tokens that a call may write, not those that it writes
-    int64_t at_once, at_once_most; // calls; most 0: any number
-    int64_t at_once_ms;            // their sum over time, in call milliseconds
-    int64_t jobs, accepted, refused, asks;
-    int64_t from_ms; // accepted and refused are counted from here on
-    int64_t *minute; // accepted, by second
-    size_t seconds;
-    double worst_fairness;
-};
+#define WINDOW   40   // jobs that a worker holds
+#define BURST_MS 2000 // of the limit, that the provider's bucket holds
 
 // ------------------------------------------------------------------------------- the provider
 
 // A rise may have more for a while, from the first call that needs it.
-static bool take(struct fleet *fleet, int64_t tokens)
+bool fleet_take(struct fleet *fleet, int64_t tokens)
 {
     int64_t now_ms = fleet->world.now_ms;
     if (now_ms < fleet->closed_until_ms)
@@ -87,6 +45,7 @@ struct exchange {
     struct fleet_worker *worker;
     struct slot_id owner;
     uint32_t serial;
+    int tenant; // -1: of none
     int64_t tokens_in, tokens_out, tokens_asked;
     int64_t left_requests, left_tokens;
     int64_t reset_requests_ms, reset_tokens_ms;
@@ -198,10 +157,18 @@ static int64_t asked_of(const struct http_request *request)
     return strtoll(at + sizeof(name) - 1, NULL, 10);
 }
 
+// What its document says (deliver); -1: nothing.
+static int tenant_of(const struct http_request *request)
+{
+    static const char name[] = "Tenant ";
+    const char *at = memmem(request->body, request->body_len, name, sizeof(name) - 1);
+    return at ? (int)strtol(at + sizeof(name) - 1, NULL, 10) : -1;
+}
+
 static void count_call(struct fleet *fleet, struct exchange *exchange)
 {
     exchange->too_many = fleet->at_once_most > 0 && fleet->at_once >= fleet->at_once_most;
-    exchange->refused = exchange->too_many || !take(fleet, tokens_of(fleet, exchange));
+    exchange->refused = exchange->too_many || !fleet_take(fleet, tokens_of(fleet, exchange));
     fleet->at_once += !exchange->too_many;
     exchange->left_requests = limiter_left(&fleet->requests);
     exchange->left_tokens = limiter_left(&fleet->tokens);
@@ -221,7 +188,19 @@ static void count_call(struct fleet *fleet, struct exchange *exchange)
         fleet->accepted += !exchange->refused;
         fleet->refused += exchange->refused;
         fleet->tokens_used += exchange->refused ? 0 : tokens_of(fleet, exchange);
+        if (exchange->tenant >= 0 && !exchange->refused)
+            fleet->tenants[exchange->tenant].tokens += tokens_of(fleet, exchange);
     }
+}
+
+static int64_t latency_of(struct fleet *fleet, const struct exchange *exchange)
+{
+    if (exchange->refused)
+        return 5;
+    if (exchange->tenant < 0)
+        return world_range(&fleet->world, 300, 1500);
+    const struct fleet_tenant *tenant = &fleet->tenants[exchange->tenant];
+    return world_range(&fleet->world, tenant->least_ms, tenant->most_ms);
 }
 
 static void arrive(void *context, void *data)
@@ -232,7 +211,7 @@ static void arrive(void *context, void *data)
     struct http_event sent = {.kind = HTTP_SENT};
     count_call(fleet, exchange);
     emit(exchange, &sent);
-    int64_t latency_ms = exchange->refused ? 5 : world_range(&fleet->world, 300, 1500);
+    int64_t latency_ms = latency_of(fleet, exchange);
     if (!exchange->refused && fleet->world.now_ms >= fleet->from_ms)
         fleet->at_once_ms += latency_ms;
     world_after(&fleet->world, latency_ms, answer_call, fleet, exchange);
@@ -248,6 +227,7 @@ static void http_start(void *context, const struct http_request *request)
         .worker = worker,
         .owner = request->owner,
         .serial = request->serial,
+        .tenant = tenant_of(request),
         .tokens_in = (int64_t)request->body_len / 5 + 1,
         .tokens_out = world_range(world, 60, 120),
         .tokens_asked = asked_of(request),
@@ -269,7 +249,7 @@ static const struct http_ops http_ops = {.start = http_start, .cancel = http_can
 
 static void pump(void *context, void *data);
 
-static void pump_soon(struct fleet_worker *worker, int64_t delay_ms)
+void fleet_pump_soon(struct fleet_worker *worker, int64_t delay_ms)
 {
     if (worker->pumping)
         return;
@@ -277,29 +257,54 @@ static void pump_soon(struct fleet_worker *worker, int64_t delay_ms)
     world_after(&worker->fleet->world, delay_ms, pump, worker, NULL);
 }
 
+// A document of its own: as long as its tenant's are.
+static void add_text(const struct fleet_worker *worker, int tenant, const char *id, struct buf *out)
+{
+    if (tenant >= 0)
+        buf_printf(out, "Tenant %d. ", tenant);
+    buf_printf(out, "%s. Party one serves party two, which pays one hundred; it ends in May.", id);
+    int64_t bytes = tenant >= 0 ? worker->fleet->tenants[tenant].text_bytes : 0;
+    for (int clause = 1; (int64_t)out->len < bytes; clause++)
+        buf_printf(out, " Clause %d of this contract says nothing of its own.", clause);
+}
+
+static void add_value(const struct fleet_worker *worker, int tenant, const char *id,
+                      struct buf *out)
+{
+    buf_printf(out, "{\"v\":1,\"kind\":\"summarize\",\"id\":\"%s\",", id);
+    if (tenant >= 0)
+        buf_printf(out, "\"tenant\":\"%s\",", worker->fleet->config->tenants[tenant].name);
+    buf_add_str(out, "\"document\":{\"text\":\"");
+    add_text(worker, tenant, id, out);
+    buf_add_str(out, "\"}}");
+}
+
 static void deliver(struct fleet_worker *worker)
 {
-    char value[400], id[40];
+    struct buf value;
+    char id[40], key[80];
+    int tenant = worker->tenants ? worker->tenants[worker->read] : -1;
     snprintf(id, sizeof(id), "job-%d-%" PRId64, worker->number, worker->read);
-    snprintf(value, sizeof(value),
-             "{\"v\":1,\"kind\":\"summarize\",\"id\":\"%s\",\"document\":{\"text\":\"%s. Party one "
-             "serves party two, which pays one hundred; it ends in May.\"}}",
-             id, id);
+    snprintf(key, sizeof(key), "%s/default/%s",
+             tenant >= 0 ? worker->fleet->config->tenants[tenant].name : "default", id);
+    buf_init(&value, 0);
+    add_value(worker, tenant, id, &value);
     struct message message = {
         .topic = "jobs",
         .partition = worker->number,
         .offset = worker->read++,
         .timestamp_ms = SIM_START_UNIX_MS + worker->fleet->world.now_ms,
-        .key = id,
-        .key_len = strlen(id),
-        .value = value,
-        .value_len = strlen(value),
+        .key = key,
+        .key_len = strlen(key),
+        .value = value.data,
+        .value_len = value.len,
     };
     struct broker_event event = {
         .kind = BROKER_MESSAGE, .topic = "jobs", .partition = worker->number, .message = &message};
     worker->depth++;
     engine_on_broker(worker->engine, &event);
     worker->depth--;
+    buf_deinit(&value);
     after_event(worker);
 }
 
@@ -325,7 +330,7 @@ static void pump(void *context, void *data)
     for (int i = 0; i < 5 && worker->begun && !worker->paused && has_message(worker); i++)
         deliver(worker);
     if (worker->begun && !worker->paused && (worker->wants || worker->read < worker->sent))
-        pump_soon(worker, 1);
+        fleet_pump_soon(worker, 1);
 }
 
 static void broker_begin(void *context, const char *topic, int32_t partition,
@@ -337,7 +342,7 @@ static void broker_begin(void *context, const char *topic, int32_t partition,
     (void)offset;
     struct fleet_worker *worker = context;
     worker->begun = true;
-    pump_soon(worker, 1);
+    fleet_pump_soon(worker, 1);
 }
 
 static void broker_pause(void *context, const char *topic, int32_t partition)
@@ -353,7 +358,7 @@ static void broker_resume(void *context, const char *topic, int32_t partition)
     (void)partition;
     struct fleet_worker *worker = context;
     worker->paused = false;
-    pump_soon(worker, 1);
+    fleet_pump_soon(worker, 1);
 }
 
 static void broker_store_offset(void *context, const char *topic, int32_t partition, int64_t next)
@@ -485,7 +490,7 @@ static void start_worker(struct fleet *fleet, int number)
     engine_on_broker(worker->engine, &offered);
 }
 
-static void kill_worker(struct fleet_worker *worker)
+void fleet_kill_worker(struct fleet_worker *worker)
 {
     if (worker->dead)
         return;
@@ -496,7 +501,7 @@ static void kill_worker(struct fleet_worker *worker)
 
 // ------------------------------------------------------------------------------- life
 
-static struct config *make_config(int64_t rpm, int64_t tpm)
+static struct config *make_config(const struct fleet_limits *limits)
 {
     struct config *config = own_alloc(sizeof(*config));
     config->kafka.topic_jobs = own_strdup("jobs");
@@ -516,7 +521,7 @@ static struct config *make_config(int64_t rpm, int64_t tpm)
     provider->keys.items[0].name = own_strdup("a");
     provider->first_byte_ms = provider->idle_ms = 30000;
     provider->connect_ms = 10000;
-    provider->burst_percent = 20;
+    provider->burst_percent = limits->burst_percent;
     provider->burst_seconds = 3;
     config->models = own_array(1, sizeof(*config->models));
     config->model_count = 1;
@@ -526,8 +531,9 @@ static struct config *make_config(int64_t rpm, int64_t tpm)
     model->provider = provider;
     model->context_tokens = 128000;
     model->max_output_tokens = 8192;
-    model->rpm = rpm;
-    model->tpm = tpm;
+    model->rpm = limits->rpm;
+    model->tpm = limits->tpm;
+    model->in_flight = limits->in_flight;
     model->reasoning = REASONING_NONE;
     model->price = (struct price){.known = true, .input_picousd = 1, .output_picousd = 1};
     model->price_version = own_strdup("sim");
@@ -540,27 +546,37 @@ static struct config *make_config(int64_t rpm, int64_t tpm)
     return config;
 }
 
-static struct fleet *fleet_new(uint64_t seed, int workers, int64_t rpm, int64_t tpm)
+struct fleet *fleet_new(uint64_t seed, int workers, int64_t rpm, int64_t tpm)
+{
+    const struct fleet_limits limits = {.rpm = rpm, .tpm = tpm, .burst_percent = 20};
+    return fleet_new_of(seed, workers, &limits);
+}
+
+struct fleet *fleet_new_of(uint64_t seed, int workers, const struct fleet_limits *limits)
 {
     struct fleet *fleet = own_alloc(sizeof(*fleet));
     CHECK(workers <= WORKERS_MOST);
     fleet->count = workers;
     fleet->worst_fairness = 1;
     fleet->surge_from_ms = -1;
-    limiter_init(&fleet->requests, &(struct limiter){.per_minute = rpm, .burst_ms = BURST_MS});
-    limiter_init(&fleet->tokens, &(struct limiter){.per_minute = tpm, .burst_ms = BURST_MS});
+    limiter_init(&fleet->requests,
+                 &(struct limiter){.per_minute = limits->rpm, .burst_ms = BURST_MS});
+    limiter_init(&fleet->tokens,
+                 &(struct limiter){.per_minute = limits->tpm, .burst_ms = BURST_MS});
     world_init(&fleet->world, seed);
     db_init(&fleet->db, fleet->world.now_ms);
-    fleet->config = make_config(rpm, tpm);
+    fleet->config = make_config(limits);
     for (int i = 0; i < workers; i++)
         start_worker(fleet, i);
     return fleet;
 }
 
-static void fleet_free(struct fleet *fleet)
+void fleet_free(struct fleet *fleet)
 {
-    for (int i = 0; i < fleet->count; i++)
-        kill_worker(&fleet->workers[i]);
+    for (int i = 0; i < fleet->count; i++) {
+        fleet_kill_worker(&fleet->workers[i]);
+        free(fleet->workers[i].tenants);
+    }
     // What is still on its way lets go of what it holds when it happens.
     fleet->world.closing = true;
     while (world_next(&fleet->world))
@@ -580,17 +596,19 @@ static void nothing(void *context, void *data)
     (void)data;
 }
 
-static void run_until(struct fleet *fleet, int64_t at_ms)
+void fleet_run_until(struct fleet *fleet, int64_t at_ms)
 {
     world_after(&fleet->world, at_ms - fleet->world.now_ms, nothing, NULL, NULL);
     while (fleet->world.now_ms < at_ms && world_next(&fleet->world))
         continue;
 }
 
-static void begin_counting(struct fleet *fleet)
+void fleet_begin_counting(struct fleet *fleet)
 {
     fleet->from_ms = fleet->world.now_ms;
     fleet->accepted = fleet->refused = fleet->asks = fleet->tokens_used = 0;
+    for (int i = 0; i < TENANTS_MOST; i++)
+        fleet->tenants[i].tokens = 0;
     fleet->at_once_ms = 0;
 }
 
@@ -612,7 +630,7 @@ static int64_t count_done(const struct db *db)
     return done;
 }
 
-static void take_figures(const struct fleet *fleet, struct fleet_figures *out)
+void fleet_take_figures(const struct fleet *fleet, struct fleet_figures *out)
 {
     int64_t rpm = fleet->requests.per_minute, took_ms = fleet->world.now_ms - fleet->from_ms;
     *out = (struct fleet_figures){
@@ -625,216 +643,4 @@ static void take_figures(const struct fleet *fleet, struct fleet_figures *out)
         .asks_a_call = fleet->accepted > 0 ? (double)fleet->asks / (double)fleet->accepted : 0,
         .over_minute = most_in_a_minute(fleet) - rpm - rpm * BURST_MS / 60000,
     };
-}
-
-// ------------------------------------------------------------------------------- demand that moves
-
-static void end_period(struct fleet *fleet)
-{
-    double sum = 0, squares = 0;
-    int wanting = 0;
-    for (int i = 0; i < fleet->count; i++) {
-        const struct fleet_worker *worker = &fleet->workers[i];
-        if (!worker->wants)
-            continue;
-        wanting++;
-        sum += (double)worker->accepted;
-        squares += (double)worker->accepted * (double)worker->accepted;
-    }
-    double fairness = wanting > 0 && squares > 0 ? sum * sum / (wanting * squares) : 0;
-    if (fairness < fleet->worst_fairness)
-        fleet->worst_fairness = fairness;
-}
-
-static void begin_period(struct fleet *fleet)
-{
-    bool any = false;
-    for (int i = 0; i < fleet->count; i++) {
-        struct fleet_worker *worker = &fleet->workers[i];
-        worker->wants = world_chance(&fleet->world, 400) || (i == fleet->count - 1 && !any);
-        any = any || worker->wants;
-        if (worker->wants)
-            pump_soon(worker, 1);
-    }
-}
-
-static void forget_counts(struct fleet *fleet)
-{
-    for (int i = 0; i < fleet->count; i++)
-        fleet->workers[i].accepted = 0;
-}
-
-void fleet_moving(uint64_t seed, int workers, int seconds, struct fleet_figures *out)
-{
-    struct fleet *fleet = fleet_new(seed, workers, 1200, 4000000);
-    begin_period(fleet);
-    run_until(fleet, WARM_MS);
-    begin_counting(fleet);
-    int64_t end_ms = WARM_MS + seconds * INT64_C(1000);
-    while (fleet->world.now_ms < end_ms) {
-        int64_t start_ms = fleet->world.now_ms;
-        begin_period(fleet);
-        run_until(fleet, start_ms + 3000); // who has nothing new still works off its window
-        forget_counts(fleet);
-        run_until(fleet, start_ms + PERIOD_MS);
-        end_period(fleet);
-    }
-    take_figures(fleet, out);
-    fleet_free(fleet);
-}
-
-// ------------------------------------------------------------------------------- the surge
-
-static int64_t surge_demand(int64_t at_ms)
-{
-    int64_t in_wave_ms = at_ms % 150000;
-    if (in_wave_ms < 30000)
-        return 100;
-    if (in_wave_ms < 60000)
-        return 100 + 400 * (in_wave_ms - 30000) / 30000;
-    return in_wave_ms < 120000 ? 500 : 100;
-}
-
-static void send_surge(struct fleet *fleet, int64_t jobs)
-{
-    int64_t start_ms = fleet->world.now_ms;
-    double owed = 0;
-    for (int64_t sent = 0; sent < jobs;) {
-        run_until(fleet, fleet->world.now_ms + 10);
-        int64_t at_ms = fleet->world.now_ms - start_ms;
-        double share = (double)surge_demand(at_ms) / 6000;
-        for (owed += share; owed >= 1 && sent < jobs; owed -= 1, sent++) {
-            struct fleet_worker *worker =
-                &fleet->workers[world_range(&fleet->world, 0, fleet->count - 1)];
-            worker->sent++;
-            fleet->jobs++;
-            pump_soon(worker, 1);
-        }
-    }
-}
-
-void fleet_surge(uint64_t seed, int workers, struct fleet_figures *out)
-{
-    struct fleet *fleet = fleet_new(seed, workers, 420, 4000000);
-    fleet->surge_percent = 20;
-    fleet->surge_ms = 3000;
-    run_until(fleet, 1000);
-    begin_counting(fleet);
-    send_surge(fleet, 5000);
-    run_until(fleet, fleet->world.now_ms + 180000);
-    take_figures(fleet, out);
-    fleet_free(fleet);
-}
-
-// ------------------------------------------------------------------------------- disturbances
-
-static void take_foreign(void *context, void *data)
-{
-    (void)data;
-    struct fleet *fleet = context;
-    if (fleet->world.closing)
-        return;
-    int64_t every_ms = 60000000 / (fleet->requests.per_minute * fleet->foreign_per_thousand);
-    take(fleet, 700);
-    // Between two of them as long as chance says: the sum of two is less even than one.
-    int64_t half_ms = world_range(&fleet->world, 0, every_ms);
-    world_after(&fleet->world, half_ms + world_range(&fleet->world, 0, every_ms), take_foreign,
-                fleet, NULL);
-}
-
-// What is left of the limit while the trouble lasts, and how long it takes until then.
-static double strike(struct fleet *fleet, enum fleet_trouble trouble, int64_t *out_wait_ms)
-{
-    *out_wait_ms = 3000;
-    switch (trouble) {
-    case FLEET_HALVED:
-        fleet->requests.per_minute /= 2;
-        fleet->tokens.per_minute /= 2;
-        return 1;
-    case FLEET_FOREIGN:
-        fleet->foreign_per_thousand = 300;
-        world_after(&fleet->world, 1, take_foreign, fleet, NULL);
-        *out_wait_ms = 5000;
-        return 0.7;
-    case FLEET_CLOSED:
-        fleet->closed_until_ms = fleet->world.now_ms + 30000;
-        *out_wait_ms = 35000;
-        return 1;
-    case FLEET_KILLED:
-        kill_worker(&fleet->workers[0]);
-        *out_wait_ms = 1;
-        return 1;
-    case FLEET_AWAY:
-        for (int i = 0; i < fleet->count; i++)
-            sim_store_away(fleet->workers[i].store, 5000);
-        *out_wait_ms = 10000;
-        return 1;
-    case FLEET_TOKENS:
-    case FLEET_ASKED:
-    case FLEET_UNKNOWN:
-    case FLEET_TROUBLES:
-        break;
-    }
-    return 1;
-}
-
-void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
-                     struct fleet_figures *out)
-{
-    int64_t wait_ms, tpm = 4000000;
-    bool tokens = trouble == FLEET_TOKENS || trouble == FLEET_ASKED;
-    if (tokens)
-        tpm = 400000;
-    bool unknown = trouble == FLEET_UNKNOWN;
-    struct fleet *fleet = fleet_new(seed, workers, unknown ? 0 : 1200, unknown ? 0 : tpm);
-    fleet->at_once_most = unknown ? 60 : 0;
-    fleet->counts_asked = fleet->config->models[0].counts_asked = trouble == FLEET_ASKED;
-    for (int i = 0; i < workers; i++)
-        fleet->workers[i].wants = true;
-    run_until(fleet, 20000);
-    begin_counting(fleet);
-    double left = strike(fleet, trouble, &wait_ms);
-    run_until(fleet, fleet->world.now_ms + wait_ms);
-    int64_t meanwhile = fleet->refused;
-    begin_counting(fleet);
-    run_until(fleet, fleet->world.now_ms + 30000);
-    take_figures(fleet, out);
-    out->used /= left;
-    out->meanwhile = meanwhile;
-    if (tokens)
-        out->used = (double)fleet->tokens_used / ((double)tpm / 2);
-    if (unknown)
-        out->used = (double)fleet->at_once_ms / (60.0 * 30000);
-    fleet_free(fleet);
-}
-
-// ------------------------------------------------------------------------------- kinds of limit
-
-// A minute of a small limit is few calls.
-static int64_t run_ms_of(int64_t per_minute)
-{
-    if (per_minute <= 10)
-        return 600000;
-    return per_minute <= 100 ? 200000 : 60000;
-}
-
-void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, int foreign_per_thousand,
-                struct fleet_figures *out)
-{
-    struct fleet *fleet = fleet_new(seed, workers, kind->per_minute, 4000000);
-    limiter_deinit(&fleet->requests);
-    limiter_init(&fleet->requests, kind);
-    for (int i = 0; i < workers; i++)
-        fleet->workers[i].wants = true;
-    fleet->foreign_per_thousand = foreign_per_thousand;
-    if (foreign_per_thousand > 0)
-        world_after(&fleet->world, 1, take_foreign, fleet, NULL);
-    run_until(fleet, WARM_MS);
-    int64_t warm = fleet->refused;
-    begin_counting(fleet);
-    run_until(fleet, WARM_MS + run_ms_of(kind->per_minute) * (foreign_per_thousand > 0 ? 4 : 1));
-    take_figures(fleet, out);
-    out->used /= 1 - foreign_per_thousand / 1000.0;
-    out->meanwhile = warm;
-    fleet_free(fleet);
 }

@@ -49,6 +49,27 @@ void fleet_disturbed(uint64_t seed, int workers, enum fleet_trouble trouble,
 void fleet_kind(uint64_t seed, int workers, const struct limiter *kind, int foreign_per_thousand,
                 struct fleet_figures *out);
 
+struct fleet_tenant_figures {
+    double fairness; // Jain's index of tokens by weight
+    double used;     // tokens, of what the limit allows
+    double parts[4]; // of the tokens, each tenant's
+    int64_t refused;
+    int64_t left; // jobs that the tenant has which has fewest: all had work all the time
+};
+// Tenants of weights 1, 1, 2 and 4, with jobs of all sizes, that all have more to do than the limit
+// allows; the third's lie in one partition. Of the second minute.
+void fleet_shared(uint64_t seed, int workers, struct fleet_tenant_figures *out);
+
+struct fleet_beside_figures {
+    int64_t small_alone_ms, small_beside_ms; // from sending to the last outcome
+    int64_t large_alone_ms, large_beside_ms;
+    int64_t small_work_ms; // what the small one's tokens take of the limit
+    int64_t refused;
+};
+// A large tenant with long jobs, and a small one with short ones that come when the large one has
+// been at work for a while; to all partitions, or to one.
+void fleet_beside(uint64_t seed, int workers, bool one_partition, struct fleet_beside_figures *out);
+
 // Runs them over some seeds, prints the figures. False: one is below its aim.
 bool fleet_prove(uint64_t first_seed, int seeds);
 

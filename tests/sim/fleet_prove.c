@@ -103,6 +103,50 @@ static bool prove_kinds(uint64_t seed)
     return all;
 }
 
+// Jain's index of tokens by weight: 0.95 is where one of four tenants has half as much again as its
+// part, or half of it. A tenant's calls are a hundredth of a minute and more, and what tenants were
+// let off when they came takes its time to be worked off; what is left is for chance.
+static bool prove_shared(uint64_t seed, int workers)
+{
+    struct fleet_tenant_figures f;
+    fleet_shared(seed, workers, &f);
+    bool good = f.fairness >= 0.95 && f.used >= 0.97 && f.refused == 0 && f.left > 0;
+    printf("shared  %2d workers, seed %" PRIu64 ": weights 1, 1, 2, 4 had %.1f, %.1f, %.1f, "
+           "%.1f %%, fairness %.3f, %.1f %% used, %" PRId64 " refused%s\n",
+           workers, seed, f.parts[0] * 100, f.parts[1] * 100, f.parts[2] * 100, f.parts[3] * 100,
+           f.fairness, f.used * 100, f.refused, good ? "" : "  BELOW ITS AIM");
+    return good;
+}
+
+static bool prove_beside(uint64_t seed, int workers, bool one_partition)
+{
+    struct fleet_beside_figures f;
+    fleet_beside(seed, workers, one_partition, &f);
+    double small = (double)f.small_beside_ms / (double)f.small_alone_ms;
+    int64_t lost_ms = f.large_beside_ms - f.small_work_ms - f.large_alone_ms;
+    double lost = (double)lost_ms / (double)f.large_alone_ms;
+    bool good = small < 2 && lost < 0.05 && f.refused == 0;
+    printf("beside  %2d workers, seed %" PRIu64
+           "%s: the small tenant %.1f s alone, %.2f times that "
+           "beside the large one, which loses %.1f %% of %.1f s; %" PRId64 " refused%s\n",
+           workers, seed, one_partition ? ", one partition" : "", (double)f.small_alone_ms / 1000,
+           small, lost * 100, (double)f.large_alone_ms / 1000, f.refused,
+           good ? "" : "  BELOW ITS AIM");
+    return good;
+}
+
+static bool prove_tenants(uint64_t seed)
+{
+    static const int sizes[] = {1, 4, 8};
+    bool good = true;
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        good &= prove_shared(seed, sizes[s]);
+        good &= prove_beside(seed, sizes[s], true);
+        good = (sizes[s] == 1 || prove_beside(seed, sizes[s], false)) && good;
+    }
+    return good;
+}
+
 bool fleet_prove(uint64_t first_seed, int seeds)
 {
     static const int sizes[] = {1, 2, 8, 50};
@@ -118,6 +162,7 @@ bool fleet_prove(uint64_t first_seed, int seeds)
         }
         for (int t = 0; t < FLEET_TROUBLES; t++)
             good &= prove_trouble(seed, (enum fleet_trouble)t);
+        good = (i > 0 || prove_tenants(seed)) && good;
         good = (i > 0 || (prove_kinds(seed) && prove_foreign(seed))) && good;
         fleet_surge(seed, 4, &f);
         good &= show("surge", 4, seed, &f, f.done == f.jobs && f.refused <= 1);

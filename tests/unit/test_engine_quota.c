@@ -659,6 +659,36 @@ static void headers_are_told_while_the_body_comes(void **state)
     bench_free(bench);
 }
 
+// Ten seconds of the limit for the fleet, and never more than the order's own credit.
+static void what_newcomers_are_let_off_is_for_the_fleet(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_model limits;
+        int32_t askers;
+        int64_t credit;
+    } cases[] = {
+        {{.rpm = 1200, .tpm = 60000}, 1, 10000},
+        {{.rpm = 1200, .tpm = 60000}, 8, 1250},
+        {{.rpm = 12, .tpm = 600000}, 1, 2000}, // a call is 1000 tokens
+        {{.rpm = 1200, .tpm = 600000}, 2, ORDER_CREDIT_TOKENS},
+        {{.rpm = 1200, .tpm = 600000}, 10, 10000},
+        {{0}, 4, ORDER_CREDIT_TOKENS}, // nobody knows
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bench *bench = bench_new(1, 1, &cases[i].limits);
+        struct job *job = queue(bench, 0);
+        pump(bench, 0);
+        struct quota_grant told = second;
+        told.askers = cases[i].askers;
+        grant(bench, &told);
+        send(bench, job, 0);
+        assert_in_range(gate_credit(&bench->engine, 0), cases[i].credit * 99 / 100,
+                        cases[i].credit);
+        bench_free(bench);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -682,6 +712,7 @@ int main(void)
         cmocka_unit_test(while_the_store_is_away_nothing_is_asked),
         cmocka_unit_test(requests_can_be_scarcer_than_tokens),
         cmocka_unit_test(headers_are_told_while_the_body_comes),
+        cmocka_unit_test(what_newcomers_are_let_off_is_for_the_fleet),
         cmocka_unit_test(a_mild_refusal_closes_nothing),
         cmocka_unit_test(a_refusal_with_a_time_closes_the_key),
     };

@@ -70,6 +70,8 @@ static void who_is_new_begins_at_the_least_of_those_that_stand(void **state)
     assert_int_equal(shares_now(shares), 1000000 * TAKE_TOKEN_TIME - CREDIT);
     assert_int_equal(first_of(shares, "b"), -CREDIT);
     assert_int_equal(first_of(shares, "a"), 0);
+    shares_set_credit(shares, 300);
+    assert_int_equal(first_of(shares, "c"), -300 * TAKE_TOKEN_TIME);
     shares_free(shares);
 }
 

@@ -41,6 +41,7 @@ struct order {
     struct order_tenant **tenants; // by name
     size_t tenant_count, tenant_room, tenants_swept;
     size_t len;
+    int64_t credit; // tokens
     int64_t time;   // virtual: that of the last tenant served; never goes back
     int64_t passed; // tokens of all that was taken
 };
@@ -52,6 +53,7 @@ struct order *order_new(void)
         heap_init(&order->classes[p]);
     heap_init(&order->floors);
     order->tenants_swept = TENANTS_KEPT;
+    order->credit = ORDER_CREDIT_TOKENS;
     return order;
 }
 
@@ -86,6 +88,11 @@ void order_free(struct order *order)
     heap_deinit(&order->floors);
     free(order->tenants);
     free(order);
+}
+
+void order_set_credit(struct order *order, int64_t tokens)
+{
+    order->credit = tokens;
 }
 
 size_t order_len(const struct order *order)
@@ -135,7 +142,7 @@ static int64_t time_now(const struct order *order)
 
 static int64_t time_to_begin(const struct order *order, const struct order_tenant *tenant)
 {
-    return time_now(order) - time_of(ORDER_CREDIT_TOKENS, tenant);
+    return time_now(order) - time_of(order->credit, tenant);
 }
 
 // Tenants that wait for nothing and owe nothing need not be remembered.

@@ -23,7 +23,7 @@
 #include "base/heap.h"
 
 #define ORDER_PRIORITIES    10    // 9 first
-#define ORDER_CREDIT_TOKENS 20000 // what a tenant is let off when it comes back
+#define ORDER_CREDIT_TOKENS 20000 // what a tenant is let off at most when it comes back
 #define ORDER_FLOOR         20    // the floors of all tenants together are one part in so many
 
 struct order;
@@ -51,6 +51,9 @@ struct order_ask {
 struct order *order_new(void);
 // Its entries wait nowhere afterwards.
 void order_free(struct order *order);
+// From now on so many tokens are let off (ORDER_CREDIT_TOKENS at first): small is what a few
+// seconds bring, whatever the limit and the number of workers that share it.
+void order_set_credit(struct order *order, int64_t tokens);
 void order_push(struct order *order, struct order_entry *entry, const struct order_ask *ask);
 // Does nothing for an entry that waits nowhere. Its tenant is charged nothing.
 void order_remove(struct order_entry *entry);

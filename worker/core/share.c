@@ -13,11 +13,19 @@ struct shares {
     struct share *list; // by tenant
     size_t len, room;
     int64_t now;
+    int64_t credit; // tokens
 };
 
 struct shares *shares_new(void)
 {
-    return own_alloc(sizeof(struct shares));
+    struct shares *shares = own_alloc(sizeof(*shares));
+    shares->credit = ORDER_CREDIT_TOKENS;
+    return shares;
+}
+
+void shares_set_credit(struct shares *shares, int64_t tokens)
+{
+    shares->credit = tokens;
 }
 
 void shares_free(struct shares *shares)
@@ -38,7 +46,7 @@ static int64_t time_of(int64_t tokens, int64_t weight)
 // Where a tenant begins that was given little, or nothing.
 static int64_t time_to_begin(const struct shares *shares, int64_t weight)
 {
-    return shares->now - time_of(ORDER_CREDIT_TOKENS, weight);
+    return shares->now - time_of(shares->credit, weight);
 }
 
 static size_t place_of(const struct shares *shares, const char *tenant)

@@ -40,6 +40,8 @@ struct share {
 };
 
 struct shares *shares_new(void);
+// As order_set_credit.
+void shares_set_credit(struct shares *shares, int64_t tokens);
 void shares_free(struct shares *shares);
 // Calls of the tenant were given so many tokens more (or fewer than was thought: negative).
 void shares_serve(struct shares *shares, const char *tenant, int64_t weight, int64_t tokens);

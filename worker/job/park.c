@@ -9,7 +9,10 @@ enum step_result job_park(struct job *job, const struct park_place *place,
                           const struct step_context *context)
 {
     job->place = *place;
-    job->place.tokens = job->plan.count > job->plan.cursor ? job_need_tokens(job) : 0;
+    if (job->in_order.in)
+        job->place.tokens = job->in_order.tokens;
+    else
+        job->place.tokens = job->plan.count > job->plan.cursor ? job_need_tokens(job) : 0;
     job->place.bytes = (int64_t)(job->raw->bytes + job->text_len);
     job->place.fails = job->spec->fail_on_deadline;
     job_move(job, STEP_PARK, context->now);
