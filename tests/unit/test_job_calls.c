@@ -2,6 +2,9 @@
 // What follows from each kind of answer, walked by hand: the retry policy and the three clocks.
 #include "job_walk.h"
 
+#include <inttypes.h>
+#include <jansson.h>
+
 #include "core/prompt.h"
 #include "core/tokens.h"
 
@@ -214,6 +217,120 @@ static void the_bound_of_the_cost_is_one_of_bytes(void **state)
     assert_int_equal(walk.job->call.at_most_picousd, bytes + 10 * walk.job->call.max_output_tokens);
     assert_true((int64_t)walk.job->call.body.len <= bytes + 1500); // JSON around it, and escapes
     walk_deinit(&walk);
+}
+
+// ------------------------------------------------------------------------------- the ceiling
+
+// Bytes of what a model reads of the request: no vocabulary has more tokens.
+static int64_t read_bytes(const json_t *body)
+{
+    size_t i;
+    json_t *message, *format = json_object_get(body, "response_format");
+    char *schema = json_dumps(format, JSON_ENCODE_ANY | JSON_COMPACT);
+    int64_t bytes = schema ? (int64_t)strlen(schema) : 0;
+    free(schema);
+    json_array_foreach(json_object_get(body, "messages"), i, message) bytes +=
+        (int64_t)json_string_length(json_object_get(message, "content"));
+    return bytes;
+}
+
+// A token a byte, and an answer as long as it may be: what is billed at most. It is no JSON.
+static void answer_at_worst(struct walk *walk, int64_t *out_input)
+{
+    struct buf out OWN_BUF;
+    json_t *body = json_loads(buf_str(&walk->job->call.body), 0, NULL);
+    assert_non_null(body);
+    *out_input = read_bytes(body);
+    json_decref(body);
+    buf_init(&out, 0);
+    buf_printf(&out,
+               "{\"id\":\"r\",\"model\":\"first\",\"choices\":[{\"index\":0,\"message\":{\"role\":"
+               "\"assistant\",\"content\":\"words\"},\"finish_reason\":\"stop\"}],\"usage\":{"
+               "\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64
+               ",\"total_tokens\":%" PRId64 "}}",
+               *out_input, walk->job->call.max_output_tokens,
+               *out_input + walk->job->call.max_output_tokens);
+    walk_head(walk, 200, "application/json");
+    walk_data(walk, buf_str(&out));
+    walk_end(walk, NULL);
+}
+
+// Every answer is bad and as dear as can be, until the job gives up. What it cost; `*out_low`: how
+// much less the estimate was than the input of its first call, in percent; -1: there was none.
+static int64_t cost_at_worst(const char *text, int64_t ceiling, const struct calibrate *calibrate,
+                             int *out_low)
+{
+    struct buf message OWN_BUF;
+    struct walk walk;
+    int64_t cost = 0;
+    buf_init(&message, 0);
+    buf_printf(&message,
+               "{\"tenant\":\"t\",\"batch\":\"b\",\"id\":\"i\",\"kind\":\"summarize\","
+               "\"max_cost_usd\":\"0.%012" PRId64 "\",\"document\":{\"text\":\"%s\"}}",
+               ceiling, text);
+    walk_init(&walk);
+    walk.now.calibrate = calibrate;
+    walk.route.model_count = 1;
+    walk_job(&walk, buf_str(&message));
+    walk_plain(&walk, JOB_START);
+    walk_claimed_new(&walk);
+    *out_low = -1;
+    for (int i = 0; i < 5 && walk.job->step == STEP_ADMIT; i++) {
+        walk.now.now_ms += 100000;
+        walk_plain(&walk, JOB_ADMITTED);
+        if (walk.job->step != STEP_INTENT)
+            break;
+        int64_t input, estimate = walk.job->call.input_tokens_estimate;
+        assert_false(job_can_pack(walk.job));
+        walk_intended(&walk, INTENT_GO, STOP_NONE);
+        walk_sent(&walk);
+        answer_at_worst(&walk, &input);
+        assert_true(walk.job->draft.has_attempt);
+        assert_true(walk.job->draft.attempt.cost_picousd >= input);
+        cost += walk.job->draft.attempt.cost_picousd;
+        if (*out_low < 0)
+            *out_low = (int)(input > estimate ? 100 - 100 * estimate / input : 0);
+        if (walk.job->step == STEP_RECORD)
+            walk_recorded(&walk, RECORD_DONE);
+    }
+    ASSERT_STEP(&walk, "finish");
+    if (*out_low < 0)
+        assert_string_equal(walk.job->draft.outcome.error_code, "over_max_cost");
+    walk_deinit(&walk);
+    return cost;
+}
+
+static void no_job_costs_more_than_its_ceiling(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *piece;
+        int times, low; // how much too low the estimate is, in percent
+    } rows[] = {
+        {"\u1200\u1208\u1210\u1218", 100, 50}, // Ethiopic: most vocabularies spell it by bytes
+        {"k9Xq2LmZ0aVt7RbYc4Ndw8Ehs1JfUgPi", 60, 20},
+        {"\u2603\u2620", 150, 20},
+        {"The tenant pays the rent. ", 40, 50},
+    };
+    struct calibrate calibrate; // it has seen many texts, and each was as long as it looked
+    calibrate_init(&calibrate);
+    for (int i = 0; i < 200; i++)
+        calibrate_input_told(&calibrate, (enum calibrate_script)(i % SCRIPTS), 1000, 900);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf text OWN_BUF;
+        int refused = 0, called = 0, low = 0, seen;
+        buf_init(&text, 0);
+        for (int n = 0; n < rows[i].times; n++)
+            buf_add_str(&text, rows[i].piece);
+        for (int64_t ceiling = 5000; ceiling < 80000; ceiling += ceiling / 20) {
+            assert_true(cost_at_worst(buf_str(&text), ceiling, &calibrate, &seen) <= ceiling);
+            refused += seen < 0;
+            called += seen >= 0;
+            low = seen >= 0 ? seen : low;
+        }
+        assert_true(refused > 0 && called > 0);
+        assert_true(low >= rows[i].low);
+    }
 }
 
 static void too_long_makes_a_plan_of_smaller_parts(void **state)
@@ -627,6 +744,7 @@ int main(void)
         cmocka_unit_test(no_more_room_than_the_model_has),
         cmocka_unit_test(a_cut_answer_of_an_own_form_gets_more_room),
         cmocka_unit_test(the_bound_of_the_cost_is_one_of_bytes),
+        cmocka_unit_test(no_job_costs_more_than_its_ceiling),
         cmocka_unit_test(too_long_makes_a_plan_of_smaller_parts),
         cmocka_unit_test(too_long_fails_where_the_job_says_so),
         cmocka_unit_test(too_long_cuts_where_the_job_says_so),

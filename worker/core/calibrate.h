@@ -8,7 +8,8 @@
 //
 // Money is reserved by more than what is likely: no vocabulary has more tokens than a text has
 // bytes, so that is the bound of the input until twenty counts are known; then it is half as much
-// again as the largest ratio that was seen.
+// again as the largest ratio that was seen. That is no proof: where a promise hangs on it (a job's
+// max_cost_usd), the bound stays the bytes.
 //
 // A fleet learns together. What a worker sees is told now and then (calibrate_tell) and added to a
 // row that all share (calibrate_merge; in PostgreSQL it is the migration `calibrations` that does

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/own.h"
+#include "core/money.h"
 #include "core/tokens.h"
 #include "job/parts.h"
 
@@ -190,9 +191,17 @@ void call_need(struct job *job, const struct calibrate *calibrate, int64_t *out_
     *out_output = whole ? limit : expected;
 }
 
-// What the attempt may cost at most, which budgets reserve: every token at a bound that holds for
-// any vocabulary. The job's own ceiling is compared with what the estimate allows for: what does
-// not fit there fails, and does not wait.
+static void too_dear(int64_t at_most_picousd, int64_t left_picousd, struct failure *out)
+{
+    char most[MONEY_TEXT_BYTES], left[MONEY_TEXT_BYTES];
+    failure_set(out, ERR_TOO_DEAR,
+                "the next call may cost up to %s USD, and max_cost_usd leaves %s USD",
+                money_format_usd(at_most_picousd, most, sizeof(most)),
+                money_format_usd(left_picousd > 0 ? left_picousd : 0, left, sizeof(left)));
+}
+
+// What the attempt may cost at most, which budgets reserve, and which the job's own ceiling has to
+// have left.
 static bool cost_bound(struct job *job, struct failure *out)
 {
     struct call *call = &job->call;
@@ -200,21 +209,26 @@ static bool cost_bound(struct job *job, struct failure *out)
     const struct usage most = {.known = true,
                                .input_tokens = call->input_tokens_most,
                                .output_tokens = call->max_output_tokens};
-    const struct usage likely = {.known = true,
-                                 .input_tokens = call->input_tokens_estimate,
-                                 .output_tokens = call->max_output_tokens};
-    int64_t likely_picousd;
-    if (!price_of_usage(price, &most, &call->at_most_picousd) ||
-        !price_of_usage(price, &likely, &likely_picousd)) {
+    if (!price_of_usage(price, &most, &call->at_most_picousd)) {
         failure_set(out, ERR_NO_PRICE, "the cost of a call passes the largest number");
         return false;
     }
     int64_t ceiling = job->spec->max_cost_picousd;
-    if (ceiling >= 0 && likely_picousd > ceiling - job->spent_picousd) {
-        failure_set(out, ERR_TOO_DEAR, "the next call might pass the job's max_cost_usd");
-        return false;
-    }
-    return true;
+    if (ceiling < 0 || call->at_most_picousd <= ceiling - job->spent_picousd)
+        return true;
+    too_dear(call->at_most_picousd, ceiling - job->spent_picousd, out);
+    return false;
+}
+
+// A job with a ceiling never costs more, whatever others' texts were like: nothing learned counts,
+// but that no vocabulary has more tokens than there are bytes.
+static int64_t input_bound(struct job *job, const struct job_now *now)
+{
+    const struct calibrate *calibrate = job->spec->max_cost_picousd < 0 ? now->calibrate : NULL;
+    int64_t most = calibrate_input_most(calibrate, script_of(job), job->call.plain_tokens,
+                                        job->overhead_bytes + job->need_bytes);
+    int64_t estimate = job->call.input_tokens_estimate;
+    return most > estimate ? most : estimate;
 }
 
 // Limits, and the bound of the cost. The overhead is that of a call of its own, also where it is
@@ -232,10 +246,7 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
     call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(job->need_tokens);
     if (call->input_tokens_estimate < call->reserve_input_tokens - ROUNDING_TOKENS)
         call->input_tokens_estimate = call->reserve_input_tokens;
-    call->input_tokens_most = calibrate_input_most(
-        now->calibrate, script_of(job), call->plain_tokens, job->overhead_bytes + job->need_bytes);
-    if (call->input_tokens_most < call->input_tokens_estimate)
-        call->input_tokens_most = call->input_tokens_estimate;
+    call->input_tokens_most = input_bound(job, now);
     call->total_ms = call_total_ms(job, call->max_output_tokens, now);
     return cost_bound(job, out);
 }

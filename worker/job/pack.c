@@ -10,13 +10,16 @@
 #include "core/tokens.h"
 #include "job/parts.h"
 
+// One with a ceiling goes alone: where others' texts turn out longer than they looked, their rest
+// would be shared out to it.
 bool job_can_pack(const struct job *job)
 {
     const struct plan *plan = &job->plan;
     const struct call *call = &job->call;
     return plan->count == 1 && plan->calls[0].kind == PLAN_WHOLE && !plan->truncated &&
            !call->alone && !call->repaired && !call->widened && call->doubtful == 0 &&
-           !job->forbidden && job_reasoning(job) != REASONING_ON && pack_allowed(job->spec);
+           !job->forbidden && job->spec->max_cost_picousd < 0 &&
+           job_reasoning(job) != REASONING_ON && pack_allowed(job->spec);
 }
 
 struct pack_room job_pack_need(struct job *job)
