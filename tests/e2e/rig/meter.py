@@ -57,6 +57,15 @@ class Meter:
         tokens = sum(call["prompt_tokens"] + call["completion_tokens"] for call in passed)
         return max(len(passed) / (self.rpm * minutes), tokens / (self.tpm * minutes) if self.tpm else 0)
 
+    def tokens_by_tenant(self, start_ms, end_ms):
+        """Tokens that were billed, of each tenant: a call's name begins with it."""
+        tokens = {}
+        for call in self.within(start_ms, end_ms):
+            if call["billed"]:
+                tenant = call["id"].split("/")[0]
+                tokens[tenant] = tokens.get(tenant, 0) + call["prompt_tokens"] + call["completion_tokens"]
+        return tokens
+
     def refused(self, start_ms, end_ms):
         """The calls that the limit refused."""
         return [call for call in self.within(start_ms, end_ms) if call["outcome"] == "throttled"]
