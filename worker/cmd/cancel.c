@@ -211,11 +211,9 @@ const struct command command_cancel = {
         "sent but not read yet are cancelled too when they are read. A call that is under way is\n"
         "paid and its answer kept; with --running stop it is cut: what it cost is in doubt, since\n"
         "providers charge for what they have written. A call that several jobs share goes on for\n"
-        "those that are not cancelled, and a cancelled one's part of the answer is kept. Jobs "
-        "that\n"
-        "have ended stay as they are; `precis retry` reopens what was cancelled, and a kept "
-        "answer\n"
-        "is not paid again.",
+        "those that are not cancelled, and a cancelled one's part of the answer is kept. Jobs\n"
+        "that have ended stay as they are; `precis retry` reopens what was cancelled, and a kept\n"
+        "answer is not paid again.",
     .options = options,
     .prints_data = true,
     .run = run,
