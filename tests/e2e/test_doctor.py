@@ -85,6 +85,36 @@ def test_doctor_and_kafka(precis):
     assert str(port) in finding(doctor(precis, 1), "kafka", "fail")
 
 
+def test_doctor_looks_at_the_limits_of_every_topic(precis):
+    """Not only the first: other job topics, against the consumer and the dead letters; and that of results."""
+    second, third, results = (f"{precis.name}.{word}" for word in ("second", "third", "short"))
+    precis.kafka.create_topic(second, 2, max_message_bytes=8388608 - 16384)
+    precis.kafka.create_topic(results, 1, max_message_bytes=1000)
+
+    def use(*jobs, **topics):
+        precis.configure(kafka={"topics": {**precis.topics, "jobs": [{"name": name, "weight": 1} for name in jobs], **topics}})
+
+    first = f"{precis.name}.first"  # smaller than what dead letters take
+    precis.kafka.create_topic(first, 2, max_message_bytes=100000)
+    use(first, second)
+    assert "kafka" in doctor(precis, 0) and "max.message.bytes" not in precis.run("doctor").stdout
+    use(first, second, results=results)
+    warned = finding(doctor(precis, 0), "kafka", "warn")
+    assert f"do not fit into {results}" not in warned and f"may not fit into {results} (max.message.bytes 1000)" in warned, warned
+    assert precis.topics["dlq"] not in warned, warned
+    use(first, precis.topics["jobs"])  # as large as the dead letters, which need room for headers
+    warned = finding(doctor(precis, 0), "kafka", "warn")
+    assert f"do not fit into {precis.topics['dlq']}" in warned and results not in warned, warned
+    precis.kafka.create_topic(third, 1, max_message_bytes=200000000)
+    use(first, second, third)
+    refused = finding(doctor(precis, 1), "kafka", "fail")
+    assert f"the topic {third} takes messages of 200000000 bytes" in refused, refused
+    assert "receive.message.max.bytes" in refused and "200000512" in refused and second not in refused, refused
+    worker = precis.start_worker(ready=False)
+    worker.may_crash = True
+    assert worker.wait(60) == 2 and third in worker.log()
+
+
 @pytest.mark.partitions(1)
 def test_doctor_and_a_topic_with_one_partition(precis):
     assert "one partition" in finding(doctor(precis, 0), "kafka", "warn")

@@ -722,6 +722,7 @@ static void test_check(void **state)
     assert_int_equal(check.jobs_partitions, PARTITIONS);
     bool mock = ((const struct bench *)*state)->cluster != NULL;
     assert_int_equal(check.jobs_max_bytes, mock ? -1 : 1048588);
+    assert_int_equal(check.results_max_bytes, -1);
     assert_int_equal(check.warning[0] == 0, mock); // its dead letters have no room for headers
     config.topic_results = missing;
     assert_false(kafka_check(&config, &check));

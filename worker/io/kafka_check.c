@@ -14,6 +14,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "base/own.h"
 #include "io/kafka_conf.h"
 
 #define METADATA_TIMEOUT_MS 5000
@@ -23,6 +24,9 @@
 #define LISTEN_MS           1000
 #define JOBS_PARTITIONS     12
 #define FRAME_BYTES         512 // what librdkafka wants beside the record in a response
+// An answer of 64,000 tokens, or any summary with its labels: only results of an own form are
+// longer.
+#define RESULT_BYTES 262144
 
 struct client {
     rd_kafka_t *client;
@@ -210,8 +214,35 @@ static int64_t max_bytes_of(const rd_kafka_ConfigResource_t *resource)
     return -1;
 }
 
-static void read_limits(rd_kafka_event_t *event, const struct config_kafka *config,
-                        struct kafka_check *check)
+// What each topic takes: max.message.bytes; -1: the broker does not say.
+struct limits {
+    const char **topics; // those of jobs, then that of dead letters, then that of results, if any
+    int64_t *bytes;
+    size_t jobs, count;
+};
+
+static void limits_init(struct limits *out, const struct config_kafka *config)
+{
+    *out = (struct limits){.topics = own_array(config->job_topic_count + 3, sizeof(char *)),
+                           .bytes = own_array(config->job_topic_count + 3, sizeof(int64_t))};
+    out->topics[out->count++] = config->topic_jobs;
+    for (size_t i = 1; i < config->job_topic_count; i++)
+        out->topics[out->count++] = config->job_topics[i].name;
+    out->jobs = out->count;
+    out->topics[out->count++] = config->topic_dlq;
+    if (config->topic_results)
+        out->topics[out->count++] = config->topic_results;
+    for (size_t i = 0; i < out->count; i++)
+        out->bytes[i] = -1;
+}
+
+static void limits_deinit(struct limits *limits)
+{
+    free(limits->topics);
+    free(limits->bytes);
+}
+
+static void read_limits(rd_kafka_event_t *event, struct limits *limits)
 {
     const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
     if (!result || rd_kafka_event_error(event))
@@ -219,35 +250,31 @@ static void read_limits(rd_kafka_event_t *event, const struct config_kafka *conf
     size_t count;
     const rd_kafka_ConfigResource_t **list =
         rd_kafka_DescribeConfigs_result_resources(result, &count);
-    for (size_t i = 0; i < count; i++) {
-        const char *name = rd_kafka_ConfigResource_name(list[i]);
-        if (strcmp(name, config->topic_jobs) == 0)
-            check->jobs_max_bytes = max_bytes_of(list[i]);
-        if (strcmp(name, config->topic_dlq) == 0)
-            check->dlq_max_bytes = max_bytes_of(list[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < limits->count; k++)
+            if (strcmp(rd_kafka_ConfigResource_name(list[i]), limits->topics[k]) == 0)
+                limits->bytes[k] = max_bytes_of(list[i]);
 }
 
-static void ask_limits(struct client *client, const struct config_kafka *config,
-                       struct kafka_check *check)
+static void ask_limits(struct client *client, struct limits *limits)
 {
     char words[200];
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->client);
-    rd_kafka_ConfigResource_t *resources[] = {
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic_jobs),
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic_dlq),
-    };
+    rd_kafka_ConfigResource_t **resources = own_array(limits->count, sizeof(*resources));
+    for (size_t i = 0; i < limits->count; i++)
+        resources[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, limits->topics[i]);
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(client->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_AdminOptions_set_request_timeout(options, CONFIGS_TIMEOUT_MS, words, sizeof(words));
-    rd_kafka_DescribeConfigs(client->client, resources, 2, options, queue);
+    rd_kafka_DescribeConfigs(client->client, resources, limits->count, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CONFIGS_TIMEOUT_MS);
     if (event) {
-        read_limits(event, config, check);
+        read_limits(event, limits);
         rd_kafka_event_destroy(event);
     }
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_ConfigResource_destroy_array(resources, 2);
+    rd_kafka_ConfigResource_destroy_array(resources, limits->count);
+    free(resources);
     rd_kafka_queue_destroy(queue);
 }
 
@@ -262,43 +289,79 @@ static int64_t receive_limit(const struct config_kafka *config)
     return limit;
 }
 
-static bool judge_limits(const struct config_kafka *config, struct kafka_check *check)
+// No job topic may have a record that this consumer does not take.
+static bool judge_jobs(const struct limits *limits, int64_t receive, struct kafka_check *check)
 {
-    int64_t receive = receive_limit(config);
-    int64_t framed = check->jobs_max_bytes + FRAME_BYTES;
-    if (check->jobs_max_bytes >= 0 && receive >= 0 && framed > receive) {
-        snprintf(check->problem, sizeof(check->problem),
-                 "the topic %s takes messages of %lld bytes, and this consumer only %lld",
-                 config->topic_jobs, (long long)check->jobs_max_bytes, (long long)receive);
-        snprintf(check->suggestion, sizeof(check->suggestion),
-                 "Lower the topic's max.message.bytes, or set receive.message.max.bytes in "
-                 "kafka.properties to at least %lld.",
-                 (long long)framed);
-        return false;
+    size_t refused = 0;
+    for (size_t i = 0; i < limits->jobs; i++) {
+        char words[400];
+        if (limits->bytes[i] > check->jobs_max_bytes)
+            check->jobs_max_bytes = limits->bytes[i];
+        if (receive < 0 || limits->bytes[i] < 0 || limits->bytes[i] + FRAME_BYTES <= receive)
+            continue;
+        snprintf(words, sizeof(words), "the topic %s takes messages of %lld bytes",
+                 limits->topics[i], (long long)limits->bytes[i]);
+        add_words(check->problem, sizeof(check->problem), refused++ ? "; " : "", words);
     }
+    if (refused == 0)
+        return true;
+    char words[100];
+    snprintf(words, sizeof(words), ", and this consumer only %lld", (long long)receive);
+    add_words(check->problem, sizeof(check->problem), words, "");
+    snprintf(check->suggestion, sizeof(check->suggestion),
+             "Lower the topic's max.message.bytes, or set receive.message.max.bytes in "
+             "kafka.properties to at least %lld.",
+             (long long)(check->jobs_max_bytes + FRAME_BYTES));
+    return false;
+}
+
+static void warn_of_others(const struct limits *limits, struct kafka_check *check)
+{
+    char words[600];
     int64_t wanted = check->jobs_max_bytes + KAFKA_HEADER_ROOM_BYTES;
-    if (check->jobs_max_bytes >= 0 && check->dlq_max_bytes >= 0 && check->dlq_max_bytes < wanted)
-        snprintf(check->warning, sizeof(check->warning),
+    check->dlq_max_bytes = limits->bytes[limits->jobs];
+    if (limits->count > limits->jobs + 1)
+        check->results_max_bytes = limits->bytes[limits->jobs + 1];
+    if (check->jobs_max_bytes >= 0 && check->dlq_max_bytes >= 0 && check->dlq_max_bytes < wanted) {
+        snprintf(words, sizeof(words),
                  "The largest messages do not fit into %s (max.message.bytes %lld): such dead "
                  "letters come without their value, which stays in PostgreSQL. %lld would do.",
-                 config->topic_dlq, (long long)check->dlq_max_bytes, (long long)wanted);
-    return true;
+                 limits->topics[limits->jobs], (long long)check->dlq_max_bytes, (long long)wanted);
+        add_words(check->warning, sizeof(check->warning), "", words);
+    }
+    if (check->results_max_bytes >= 0 && check->results_max_bytes < RESULT_BYTES) {
+        snprintf(words, sizeof(words),
+                 "Long results may not fit into %s (max.message.bytes %lld): those are sent again "
+                 "and again and never arrive; the view `summaries` has them. %d would do.",
+                 limits->topics[limits->jobs + 1], (long long)check->results_max_bytes,
+                 RESULT_BYTES);
+        add_words(check->warning, sizeof(check->warning), check->warning[0] ? " " : "", words);
+    }
+}
+
+static bool check_limits(struct client *client, const struct config_kafka *config,
+                         struct kafka_check *check)
+{
+    struct limits limits;
+    limits_init(&limits, config);
+    ask_limits(client, &limits);
+    bool good = judge_jobs(&limits, receive_limit(config), check);
+    if (good)
+        warn_of_others(&limits, check);
+    limits_deinit(&limits);
+    return good;
 }
 
 bool kafka_check(const struct config_kafka *config, struct kafka_check *out)
 {
-    *out = (struct kafka_check){.jobs_max_bytes = -1, .dlq_max_bytes = -1};
+    *out = (struct kafka_check){.jobs_max_bytes = -1, .dlq_max_bytes = -1, .results_max_bytes = -1};
     struct client client;
     if (!open_client(&client, config, out)) {
         snprintf(out->suggestion, sizeof(out->suggestion),
                  "Correct kafka.properties in the configuration.");
         return false;
     }
-    bool good = check_topics(&client, config, out);
-    if (good) {
-        ask_limits(&client, config, out);
-        good = judge_limits(config, out);
-    }
+    bool good = check_topics(&client, config, out) && check_limits(&client, config, out);
     close_client(&client);
     return good;
 }
