@@ -170,7 +170,7 @@ from precis_data.later_messages l;
 -- for short was 100,000 times 100,000. So jobs and outcomes are laid together and grouped, and the
 -- rest is looked up for each job (`limit`, aggregates and subqueries in an expression are no joins).
 -- Of a job's revisions only the newest counts: each newer one marks the one before it, and `replaced`
--- is the greatest of the states.
+-- is the greatest of the states. Who asks for names alone counts nothing: `left join` of one row.
 create or replace view precis.batches as
 select b.tenant, b.name as batch,
   case when b.sealed_total is null then 'open'
@@ -185,7 +185,7 @@ select b.tenant, b.name as batch,
   case when n.done + n.failed + n.cancelled >= t.total and b.sealed_total is not null
     then n.finished_at end as finished_at
 from precis_data.batches b
-cross join lateral (
+left join lateral (
   select count(*) filter (where s.state = 'queued') as queued,
     count(*) filter (where s.state = 'waiting') as waiting,
     count(*) filter (where s.state = 'running') as running,
@@ -223,15 +223,16 @@ cross join lateral (
           and k.revision < newer.revision
         order by k.revision desc limit 1) older
       where newer.tenant = b.tenant and newer.batch = b.name and newer.revision > 0) e
-    group by e.job_no having max(e.state) is distinct from 'replaced') s) n
-cross join lateral (
+    group by e.job_no having max(e.state) is distinct from 'replaced') s) n on true
+left join lateral (
   select count(*) as waiting from precis_data.later_messages l
-  where coalesce(l.tenant, 'default') = b.tenant and coalesce(l.batch, 'default') = b.name) l
+  where coalesce(l.tenant, 'default') = b.tenant
+    and coalesce(l.batch, 'default') = b.name) l on true
 cross join lateral (
   select k.known, greatest(coalesce(b.sealed_total, 0), k.known) as total
   from (select n.queued + n.waiting + l.waiting + n.running + n.done + n.failed + n.cancelled
     as known) k) t
-cross join lateral (
+left join lateral (
   select min(j.submitted_at) as submitted_at, coalesce(sum(a.cost), 0) as cost,
     coalesce(sum(a.in_doubt), 0) as in_doubt
   from precis_data.jobs j
@@ -241,4 +242,4 @@ cross join lateral (
         when 'sent' then not exists (select from precis_data.workers w
           where w.id = a.worker_id and w.lease_until > clock_timestamp()) end) as in_doubt
     from precis_data.attempts a where a.job_no = j.job_no) a
-  where j.tenant = b.tenant and j.batch = b.name and j.job_no > 0) m;
+  where j.tenant = b.tenant and j.batch = b.name and j.job_no > 0) m on true;

@@ -51,9 +51,12 @@ def rows_read(precis):
     return {row["relname"]: (row["in_turn"], row["by_key"]) for row in rows}
 
 
-def reads_of(precis, *words):
+def reads_of(precis, *words, sql=None):
     before = rows_read(precis)
-    precis.run(*words, timeout=120)
+    if sql:
+        run(precis, sql)
+    else:
+        precis.run(*words, timeout=120)
     return {table: tuple(now - then for now, then in zip(counts, before[table]))
             for table, counts in rows_read(precis).items()}
 
@@ -84,9 +87,12 @@ def test_a_crowd_is_cancelled_counted_and_shown_by_its_size(crowded):
     waiting = {"status of what waits": reads_of(crowded, "status", "default/crowd")}
     run(crowded, END, batch="crowd")
     ended = {" ".join(words): reads_of(crowded, *words) for words in (
-        ("status", "default/crowd"), ("status",),
+        ("status", "default/crowd"), ("status",), ("results", "default/crowd", "--format", "jsonl"),
+        ("results", "default/crowd", "--format", "html"), ("results", "default/crowd", "--failed"),
         ("jobs", "--batch", "default/crowd", "--state", "failed"), ("costs", "--batch", "default/crowd"),
         ("retry", "--batch", "default/crowd", "--failed"))}
     for name, reads in {"cancel": stopped, **waiting, **ended}.items():
         for table, (in_turn, by_key) in reads.items():
             assert in_turn + by_key <= 30 * CROWD, (name, table, in_turn / CROWD, by_key / CROWD)
+    names = reads_of(crowded, sql="select tenant, batch from precis.batches")
+    assert names["jobs"] == names["outcomes"] == (0, 0), "names alone need no counting"

@@ -59,21 +59,6 @@ int ask_open(struct invocation *invocation)
     return there ? EXIT_DONE : EXIT_USAGE;
 }
 
-// A table that was never analysed, or when it was empty.
-static const char unseen_sql[] =
-    "select 1 from pg_catalog.pg_class where relnamespace = to_regnamespace('precis_data')"
-    " and relname in ('jobs', 'claims', 'outcomes', 'attempts') and reltuples <= 0 limit 1";
-
-void ask_expect_many(struct invocation *invocation)
-{
-    struct pg_session *session = invocation_database(invocation);
-    struct pg_error error;
-    struct pg_rows *rows = session ? ask_try(invocation, &(struct ask){.sql = unseen_sql}) : NULL;
-    if (rows && pg_rows_count(rows) > 0)
-        (void)pg_script(session, "set enable_nestloop = off", &error); // it is only slower without
-    pg_rows_free(rows);
-}
-
 struct pg_rows *ask_rows(struct invocation *invocation, const struct ask *ask)
 {
     struct pg_session *session = invocation_database(invocation);

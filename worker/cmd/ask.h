@@ -23,10 +23,6 @@ struct ask {
 // Every command that asks begins with it: connects, and looks whether the schema is there. 0, or
 // the exit code to return: it was said why.
 int ask_open(struct invocation *invocation);
-// For commands that read whole batches, after ask_open: until PostgreSQL has looked at new tables
-// (a minute), it takes them for tiny and would join thousands of jobs one by one. Later it is left
-// to plan by itself.
-void ask_expect_many(struct invocation *invocation);
 // NULL: it was said why, return EXIT_FAILED. The caller frees the rows.
 struct pg_rows *ask_rows(struct invocation *invocation, const struct ask *ask);
 // The same, but a failure is silent: for what only some users may read.

@@ -24,14 +24,17 @@ struct cancel {
     bool cuts;                       // calls under way
 };
 
+// The jobs first, and their claims by an array, so that each is looked up by its key: a join of
+// what PostgreSQL holds for one job looked at all claims for each of 100,000.
 static const char stop_sql[] =
-    "with picked as materialized ("
-    "  select c.job_no, coalesce(w.lease_until > clock_timestamp(), false) as held"
-    "  from precis_data.jobs j join precis_data.claims c on c.job_no = j.job_no"
-    "  left join precis_data.workers w on w.id = c.worker_id"
-    "  where" PICK_WHERE PICK_NEWEST
-    "   and (select true from precis_data.outcomes o where o.job_no = j.job_no) is null"
-    "  order by c.job_no for update of c),"
+    "with named as materialized (select j.job_no from precis_data.jobs j where" PICK_WHERE
+        PICK_NEWEST
+    "   and (select true from precis_data.outcomes o where o.job_no = j.job_no) is null),"
+    " picked as materialized ("
+    "  select c.job_no, coalesce((select w.lease_until > clock_timestamp()"
+    "    from precis_data.workers w where w.id = c.worker_id), false) as held"
+    "  from precis_data.claims c where c.job_no = any(array(select n.job_no from named n))"
+    "  order by c.job_no for update),"
     " stopped as (update precis_data.claims c set stop = coalesce(c.stop, 'cancelled'),"
     "   cut = c.cut or $5::boolean from picked p"
     "  where c.job_no = p.job_no and (c.stop is null or $5::boolean)),"
@@ -40,10 +43,11 @@ static const char stop_sql[] =
     " from picked left join told on true";
 
 static const char ended_sql[] =
-    "select count(*) filter (where o.state = 'done'), count(*) filter (where o.state = 'failed'),"
+    "with named as materialized (select j.job_no from precis_data.jobs j where" PICK_WHERE
+        PICK_NEWEST ")"
+    " select count(*) filter (where o.state = 'done'), count(*) filter (where o.state = 'failed'),"
     "  count(*) filter (where o.state = 'cancelled')"
-    " from precis_data.jobs j join precis_data.outcomes o on o.job_no = j.job_no"
-    " where" PICK_WHERE PICK_NEWEST;
+    " from precis_data.outcomes o where o.job_no = any(array(select n.job_no from named n))";
 
 // Batches of a scope that have not ended; the one that was named in any case.
 static const char mark_sql[] =

@@ -149,8 +149,6 @@ static int ask_jobs(struct invocation *invocation, const char *state, size_t lim
     struct batch_name name = {0};
     const char *batch = invocation_value(invocation, "batch");
     int code = ask_open(invocation);
-    if (code == EXIT_DONE)
-        ask_expect_many(invocation);
     if (code == EXIT_DONE && batch)
         code = ask_batch(invocation, batch, &name);
     if (code != EXIT_DONE)

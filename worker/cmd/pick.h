@@ -26,12 +26,12 @@
     " ($1::bigint[] is null or j.job_no = any($1::bigint[]))"                                      \
     " and ($2::text is null or j.tenant = $2) and ($3::text is null or j.batch = $3)"              \
     " and ($4::text is null or j.model = $4)"
-// Only the newest revision of each. Newer ones are above 0: there is a small index of those, and a
-// plan that is made of no statistics would look at the whole batch for each of its jobs.
+// Only the newest revision of each. Newer ones are above 0: there is a small index of those. Looked
+// up for each job (`limit`), not joined: how many there are PostgreSQL may not know.
 #define PICK_NEWEST                                                                                \
-    " and not exists (select from precis_data.jobs newer where newer.tenant = j.tenant"            \
+    " and (select true from precis_data.jobs newer where newer.tenant = j.tenant"                  \
     "  and newer.batch = j.batch and newer.id = j.id and newer.revision > j.revision"              \
-    "  and newer.revision > 0)"
+    "  and newer.revision > 0 limit 1) is null"
 
 // A job that no worker has read yet, by its full name.
 struct pick_unread {

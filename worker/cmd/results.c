@@ -158,8 +158,6 @@ static int run(struct invocation *invocation)
     if (invocation_flag(invocation, "bom") && strcmp(format, "csv") != 0)
         return invocation_misuse(invocation, "--bom is for --format csv");
     int code = ask_open(invocation);
-    if (code == EXIT_DONE)
-        ask_expect_many(invocation);
     struct batch_name name = {0};
     if (code == EXIT_DONE)
         code = ask_batch(invocation, invocation_argument(invocation, 0), &name);

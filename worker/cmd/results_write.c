@@ -37,7 +37,8 @@ static const char failed_sql[] =
     " from precis.jobs j where j.tenant = $1 and j.batch = $2"
     " and j.state in ('failed', 'cancelled')" NEWEST("j") " order by j.job_id, j.revision";
 
-// $4: only what failed or was cancelled.
+// $4: only what failed or was cancelled. `offset 0`: looked up for each job by its name, and never
+// a join of whole batches, for which PostgreSQL may know nothing of their size.
 static const char ended_sql[] =
     "select j.tenant, j.batch, j.job_id, j.revision, j.state, j.labels, j.error_code, j.error,"
     " j.suggestion, j.attempts, j.cost_usd::text, j.submitted_at, j.finished_at,"
@@ -48,10 +49,12 @@ static const char ended_sql[] =
     " s.model, s.response_model, s.prompt_version, s.cached_from, s.input_tokens,"
     " s.output_tokens," CITATIONS("s") //
     " from precis.jobs j"
-    " join precis.requests r on r.tenant = j.tenant and r.batch = j.batch"
-    "  and r.job_id = j.job_id and r.revision = j.revision"
-    " left join precis.summaries s on s.tenant = j.tenant and s.batch = j.batch"
-    "  and s.job_id = j.job_id and s.revision = j.revision"
+    " cross join lateral (select q.document_name, q.parameters from precis.requests q"
+    "  where q.tenant = j.tenant and q.batch = j.batch and q.job_id = j.job_id"
+    "   and q.revision = j.revision offset 0) r"
+    " left join lateral (select * from precis.summaries m where m.tenant = j.tenant"
+    "  and m.batch = j.batch and m.job_id = j.job_id and m.revision = j.revision offset 0) s on "
+    "true"
     " where j.tenant = $1 and j.batch = $2 and j.state in ('done', 'failed', 'cancelled')"
     "  and (j.state <> 'done' or not $4::boolean)" NEWEST(
         "j") " order by coalesce(r.document_name, j.job_id), j.job_id, j.revision";

@@ -19,11 +19,14 @@
 
 // ------------------------------------------------------------------------------- reopening
 
-// The outcomes are locked first: two of these at once reopen each job once.
+// The outcomes are locked first: two of these at once reopen each job once. They are looked up by
+// an array of their jobs, as in cancel.
 static const char reopen_sql[] =
-    "with picked as materialized ("
-    "  select o.* from precis_data.outcomes o join precis_data.jobs j on j.job_no = o.job_no"
-    "  where" PICK_WHERE PICK_NEWEST
+    "with named as materialized (select j.job_no from precis_data.jobs j where" PICK_WHERE
+        PICK_NEWEST "),"
+    " picked as materialized ("
+    "  select o.* from precis_data.outcomes o"
+    "  where o.job_no = any(array(select n.job_no from named n))"
     "   and (o.state = 'failed' or (o.state = 'cancelled' and not $5::boolean)"
     "    or (o.state = 'done' and $6::boolean))"
     "   and ($7::text is null or o.error_code = $7)"
@@ -84,13 +87,16 @@ struct retry {
 
 // What is left beside the reopened ones, before they are reopened.
 static const char others_sql[] =
-    "select count(*) filter (where o.job_no is null),"
-    "  count(*) filter (where o.job_no is null and c.stop = 'cancelled'),"
+    "with named as materialized (select j.job_no from precis_data.jobs j where" PICK_WHERE
+        PICK_NEWEST ")"
+    " select count(*) filter (where o.state is null),"
+    "  count(*) filter (where o.state is null and c.stop = 'cancelled'),"
     "  count(*) filter (where o.state = 'done'), count(*) filter (where o.state = 'cancelled'),"
     "  count(*) filter (where o.state = 'failed')"
-    " from precis_data.jobs j join precis_data.claims c on c.job_no = j.job_no"
-    " left join precis_data.outcomes o on o.job_no = j.job_no"
-    " where" PICK_WHERE PICK_NEWEST;
+    " from named n cross join lateral (select k.stop from precis_data.claims k"
+    "   where k.job_no = n.job_no offset 0) c"
+    " left join lateral (select e.state from precis_data.outcomes e"
+    "   where e.job_no = n.job_no offset 0) o on true";
 
 static const char unmark_sql[] =
     "update precis_data.batches set cancelled_at = null where cancelled_at is not null"

@@ -156,8 +156,6 @@ static int run(struct invocation *invocation)
     struct batch_name name = {0};
     struct shown shown = {invocation, &name};
     code = ask_open(invocation);
-    if (code == EXIT_DONE)
-        ask_expect_many(invocation);
     if (code == EXIT_DONE && given)
         code = ask_batch(invocation, given, &name);
     if (code == EXIT_DONE)

@@ -307,7 +307,6 @@ static int run(struct invocation *invocation)
         code = ask_open(invocation);
     if (code == EXIT_DONE) {
         submit.config = invocation_config(invocation);
-        ask_expect_many(invocation);
         submit_name_batch(&submit);
         code = submit_order_check_batch(&submit.order, invocation);
         code = code ? code : send_all(&submit);
