@@ -241,3 +241,29 @@ def test_what_was_learned_outlives_the_worker(precis, tmp_path):
     precis.start_worker()
     learned = reserved("ccc")
     assert learned < 0.8 * unlearned, (learned, unlearned)
+
+
+@pytest.mark.modelsim("--tpm", "6000", "--burst-seconds", "60")
+@pytest.mark.timeout(120)
+def test_what_the_provider_never_takes_is_told(precis, tmp_path):
+    """A request over the provider's own limit of a minute would be refused for ever, whatever is configured."""
+    lines = tmp_path / "long.jsonl"
+    lines.write_text("\n".join(json.dumps({"id": f"long-{n}", "kind": "summarize", "document": {"text": f"Long {n}. {TEXT * (400 * n + 1)}"}})
+                               for n in range(2)))
+    precis.configure(models={"grok-4.3": {"limits": {"tpm": 9000000}}}, packing={"size": 1})
+    options = ("--batch", "long", "--model", "grok-4.3")
+    before = chosen(precis.json("estimate", lines, *options))
+    assert (before["over_limit"], before["too_long"], before["jobs"]) == (0, 0, 2)
+    precis.start_worker()
+    precis.run("submit", lines_of(tmp_path / "first.jsonl", 2, "first"), "--batch", "first", "--wait", timeout=60)
+    wait_until("the provider's limit", lambda: chosen(precis.json("estimate", lines, *options))["limits"]["tpm"]
+               == {"value": 6000, "from": "provider"})
+    now = chosen(precis.json("estimate", lines, *options))
+    assert (now["over_limit"], now["too_long"], now["jobs"]) == (1, 1, 1), now
+    text = precis.run("estimate", lines, *options).stdout
+    assert "1 of these will fail" in text and "is more than the provider allows in a minute or a day" in text, text
+    assert chosen(precis.json("estimate", lines, *options, "--offline"))["over_limit"] == 0
+    # What is configured so is told without a database, too.
+    precis.configure(models={"grok-4.3": {"limits": {"tpm": 6000}}})
+    offline = chosen(precis.json("estimate", lines, *options, "--offline"))
+    assert (offline["over_limit"], offline["too_long"], offline["jobs"]) == (1, 1, 1), offline

@@ -81,6 +81,8 @@ static void apply_row(const struct pg_rows *rows, size_t row, struct estimate_li
     bool is_set = ask_value(rows, row, "is_set")[0] == 't';
     if (limit == PLAN_TIME_NONE)
         return;
+    if (!is_set)
+        limits->told[limit] = most;
     if (!is_set && limits->at[limit] > 0 && limits->at[limit] <= most)
         return;
     limits->at[limit] = most;
@@ -93,6 +95,9 @@ static void add_key(struct estimate_limits *all, const struct estimate_limits *k
     for (int i = 0; i < PLAN_TIME_LIMITS; i++) {
         bool both = key->at[i] > 0 && (first || all->at[i] > 0);
         all->at[i] = both ? all->at[i] + key->at[i] : 0;
+        bool told = key->told[i] > 0 && (first || all->told[i] > 0);
+        if (!told || key->told[i] > all->told[i])
+            all->told[i] = told ? key->told[i] : 0;
         if (key->from[i] != ESTIMATE_CONFIGURED)
             all->from[i] = key->from[i];
     }
@@ -128,6 +133,30 @@ static void limit_model(const struct estimating *estimating, struct estimate_mod
         return;
     limits->at[PLAN_TIME_SLOTS] = most;
     limits->from[PLAN_TIME_SLOTS] = ESTIMATE_WORKERS;
+}
+
+// As job/admit.c counts it: the input as it is likely, the output as it is sent.
+static bool is_over(const struct estimate_call *call, const plan_time_limits limits)
+{
+    int64_t input = call->input_tokens, output = call->at_most_output_tokens;
+    const int64_t needs[PLAN_TIME_LIMITS] = {
+        [PLAN_TIME_TOKENS] = input + output,
+        [PLAN_TIME_INPUT] = input,
+        [PLAN_TIME_OUTPUT] = output,
+        [PLAN_TIME_TOKENS_DAY] = input + output,
+    };
+    for (int i = 0; i < PLAN_TIME_LIMITS; i++)
+        if (limits[i] > 0 && needs[i] > limits[i])
+            return true;
+    return false;
+}
+
+bool estimate_never_fits(const struct estimate_limits *limits, const struct estimate *estimate)
+{
+    for (size_t i = 0; i < estimate->count; i++)
+        if (is_over(&estimate->calls[i], limits->told))
+            return true;
+    return false;
 }
 
 // ------------------------------------------------------------------------------- closed keys

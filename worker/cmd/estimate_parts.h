@@ -44,6 +44,7 @@ enum estimate_source {
 struct estimate_limits {
     plan_time_limits at;
     enum estimate_source from[PLAN_TIME_LIMITS];
+    plan_time_limits told; // by the provider, of the key with most: one request goes with one key
 };
 
 struct estimate_model {
@@ -53,6 +54,7 @@ struct estimate_model {
     int64_t jobs_before; // that are there already and go first
     struct estimate_learned learned;
     size_t refused;          // jobs that it cannot take
+    size_t over_limit;       // of these: a call is more than what a minute or day allows
     size_t split, truncated; // jobs longer than its context
     struct estimate_sum all; // every job by this model
     struct estimate_sum own; // those that name it, or a route that begins with it
@@ -74,6 +76,8 @@ struct estimating {
     bool no_answers;      // PostgreSQL cannot be asked for answers
     size_t blank;         // without any
     size_t longer;        // than what their own model takes at once
+    size_t refused;       // jobs that their own model cannot take
+    size_t never;         // of these: the provider would refuse them
     int64_t before;       // jobs that are there already and go first
     int64_t resting;      // jobs that wait for a time, a budget or a person: they do not
     struct estimate_reader *reader;
@@ -96,6 +100,9 @@ void estimate_sums_free(struct estimating *estimating);
 // What each model may use: as configured, and with PostgreSQL what is set and what the provider
 // says, and which keys are closed.
 void estimate_limits(struct estimating *estimating);
+// Whether a call is more than what the provider allows a key in a minute or day: it refuses such a
+// one however long it waits. What is configured so, estimate_job knows.
+bool estimate_never_fits(const struct estimate_limits *limits, const struct estimate *estimate);
 // The jobs that go first. Silent where they cannot be counted. After the paths were read.
 void estimate_queue(struct estimating *estimating);
 // "configuration", "set", "provider", "workers".

@@ -77,12 +77,11 @@ static void print_count(size_t count, const char *one, const char *many)
 static void print_documents(const struct estimating *estimating)
 {
     const struct submit *submit = &estimating->submit;
-    size_t split = 0, truncated = 0, refused = 0;
+    size_t split = 0, truncated = 0;
     for (size_t i = 0; i < estimating->model_count; i++)
         if (estimating->models[i].own.jobs > 0) {
             split += estimating->models[i].split;
             truncated += estimating->models[i].truncated;
-            refused += estimating->models[i].refused;
         }
     printf("%zu document%s would be summarised.\n", estimating->documents,
            estimating->documents == 1 ? "" : "s");
@@ -97,7 +96,9 @@ static void print_documents(const struct estimating *estimating)
                 "are longer than the model takes at once");
     print_count(split, "of these is split into parts", "of these are split into parts");
     print_count(truncated, "of these is truncated", "of these are truncated");
-    print_count(refused, "of these will fail", "of these will fail");
+    print_count(estimating->refused, "of these will fail", "of these will fail");
+    print_count(estimating->never, "of these is more than the provider allows in a minute or a day",
+                "of these are more than the provider allows in a minute or a day");
     print_count(estimating->blank, "has no text and will fail, unpaid",
                 "have no text and will fail, unpaid");
     print_count(json_array_size(submit->problems), "cannot be read (see above)",
@@ -339,6 +340,7 @@ static json_t *model_json(const struct estimating *estimating, const struct esti
         usd_json(sum->at_most_picousd), "seconds", (json_int_t)((run.time.total_ms + 999) / 1000),
         "held_up_by", limit_json(run.time.bound), "finish_by", finish_json(estimating, model));
     json_object_set_new(json, "limits", limits_json(model));
+    json_object_set_new(json, "over_limit", json_integer((json_int_t)model->over_limit));
     json_object_set_new(json, "jobs_before", json_integer(model->jobs_before));
     json_object_set_new(json, "closed", model->closed ? json_string(model->closed) : json_null());
     return json;

@@ -63,10 +63,17 @@ static void add_to_model(struct estimating *estimating, struct estimate_model *m
     struct failure failure;
     bool own = config_find_model(estimating->submit.config, order->spec->model, 0) == model->model;
     bool good = estimate_job(order, &estimate, &failure);
+    bool never = good && estimate_never_fits(&model->limits, &estimate);
+    model->over_limit += never || (!good && failure.code == ERR_OVER_LIMIT);
+    if (never)
+        estimate_deinit(&estimate);
+    good = good && !never;
     bool is_long = good && (estimate.count > 1 || estimate.truncated);
     estimating->longer += own && (!good || is_long);
     if (!good) {
         model->refused++;
+        estimating->refused += own;
+        estimating->never += own && never;
         return;
     }
     model->split += estimate.count > 1;
