@@ -31,6 +31,8 @@
 #define PROMPT_TOKENS 300
 // So soon after the last one comes the next question, where the window empties.
 #define ASK_MS 50
+// And where it is full.
+#define ASK_FULL_MS 200
 // Jobs that were cancelled while they were parked, and come to be ended.
 #define ENDS_BATCH 500
 // How long jobs of a closed key are parked at most: it may be opened sooner than was said.
@@ -38,7 +40,7 @@
 
 // Jobs that are begun in so much time come into a full window at once, so many at least.
 #define PACE_MS    2000
-#define PACE_LEAST 4
+#define PACE_LEAST 8
 
 struct pause {
     char *scope, *name;
@@ -348,10 +350,10 @@ static size_t pace(struct engine *engine)
     struct parking *parking = &engine->parking;
     int64_t took_ms = engine_now(engine) - parking->paced_ms;
     if (took_ms >= REQUEUED_MS) {
-        int64_t most = (int64_t)parking->begun * PACE_MS / took_ms;
+        int64_t most = (int64_t)(parking->begun - parking->paced) * PACE_MS / took_ms;
         parking->pace = most < PACE_LEAST ? PACE_LEAST : (size_t)most;
         parking->paced_ms = engine_now(engine);
-        parking->begun = 0;
+        parking->paced = parking->begun;
     }
     return parking->pace < EXCHANGE_BATCH ? parking->pace : EXCHANGE_BATCH;
 }
@@ -447,6 +449,8 @@ void parking_answered(struct engine *engine, const struct store_event *event)
         remember_turn(parking, &event->u.requeued.jobs[count - 1].message);
     if (parking->exchanging && count <= parking->asked) // more are a crowd that is only to be ended
         parking->to_leave += count;
+    parking->newcomers = count;
+    parking->begun_before = parking->begun;
     bool crowd = count > parking->asked; // of those that are only to be ended
     if (count > 0 && parking->more && (!parking->exchanging || crowd))
         engine->next_take_ms = 0;
@@ -631,13 +635,23 @@ static void look_at_window(struct engine *engine)
                   LOG_NUMBER("parked", parking->rows));
 }
 
-// A full window waits a second until it asks again; one that has emptied since does not.
+// As many as the last question brought to a full window have been begun, or more.
+static bool newcomers_began(const struct parking *parking)
+{
+    return parking->exchanging && parking->newcomers > 0 &&
+           parking->begun - parking->begun_before >= parking->newcomers;
+}
+
+// A full window waits a second until it asks again; one that has emptied since does not, nor one
+// whose newcomers go at once.
 static void hurry(struct engine *engine)
 {
+    const struct parking *parking = &engine->parking;
     size_t most = (size_t)engine->config->worker.in_flight;
-    int64_t soon_ms = engine->parking.asked_ms + ASK_MS;
-    if (engine->parking.more && !engine->taking && engine->next_take_ms > soon_ms &&
-        window_len(engine) <= most * 7 / 8)
+    bool began = newcomers_began(parking);
+    int64_t soon_ms = parking->asked_ms + (began ? ASK_FULL_MS : ASK_MS);
+    if (parking->more && !engine->taking && engine->next_take_ms > soon_ms &&
+        (began || window_len(engine) <= most * 7 / 8))
         engine->next_take_ms = soon_ms;
 }
 

@@ -104,8 +104,11 @@ struct parking {
     int64_t full_since_ms; // it has been so since then; INT64_MAX: it is not
     bool more;             // others are due in PostgreSQL
     struct shares *shares; // what tenants were given, and what of them stands in the window
-    size_t begun;          // calls that were admitted since paced_ms
+    size_t begun;          // calls that were ever admitted
+    size_t paced;          // of them until paced_ms
     int64_t paced_ms;
+    size_t newcomers;    // that the last question brought
+    size_t begun_before; // calls that had been admitted by then
     size_t pace;         // jobs that may come to a full window at once
     int lowest;          // priority of a job in the window that may leave; -1: none
     int64_t before;      // of that priority those come that begin before this virtual time
