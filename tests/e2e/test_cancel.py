@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cancelling while calls are under way: they are finished or cut, what is paid is kept, counts always add up."""
+import collections
 import decimal
+import json
+import subprocess
 
 import pytest
 
-from rig.common import wait_until
+from rig.common import PATIENCE, wait_until
 
 TEXT = "Order {}. The supplier delivers 12 machines by 1 March 2027. The fee is 40,000 dollars, due on delivery. "
 STATES = ("queued", "waiting", "running", "done", "failed", "cancelled")
@@ -95,3 +98,136 @@ def test_too_many_failed_end_the_batch(precis, tmp_path):
     precis.run("retry", "--batch", "pile")
     wait_until("all to be done", lambda: counts(precis)["done"] == 60, timeout=90, every=0.2)
     assert precis.run("submit", folder, "--wait", "--max-failed", "3", timeout=60).returncode == 0
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.modelsim("--latency", "100ms")
+def test_too_many_failed_while_it_is_still_sending(precis):
+    """`submit --wait --max-failed` stops in the middle: nothing more is sent, and what was sent is cancelled."""
+    precis.configure(models={"grok-4.3": {"limits": {"in_flight": 2}}}, packing={"size": 1})
+    precis.start_worker()
+    sent = 1000  # that many go at once
+
+    def line(number):
+        text = TEXT.format(number) + "[[sim:http_400]]"
+        return json.dumps({"v": 1, "id": f"job-{number}", "kind": "summarize", "batch": "pile", "document": {"text": text}}) + "\n"
+
+    submit = subprocess.Popen([str(precis.program()), "submit", "--config", str(precis.config_path), "-", "--json",
+                               "--wait", "--max-failed", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, env=precis.env(), cwd=precis.folder)
+    try:
+        submit.stdin.write("".join(line(n) for n in range(sent)))
+        submit.stdin.flush()
+        wait_until("more to have failed than may", lambda: counts(precis)["failed"] > 3, timeout=60, every=0.2)
+        number = sent
+
+        def stopped():
+            nonlocal number
+            try:
+                submit.stdin.write(line(number))
+                submit.stdin.flush()
+                number += 1
+            except BrokenPipeError:
+                pass
+            return submit.poll() is not None
+
+        wait_until("it to stop", stopped, timeout=60, every=0.2)
+        assert submit.returncode == 3, submit.stderr.read()
+        told, answer = submit.stderr.read(), json.loads(submit.stdout.read())
+    finally:
+        submit.kill()
+        submit.stdout.close()
+        submit.stderr.close()
+        try:
+            submit.stdin.close()
+        except BrokenPipeError:
+            pass
+        submit.wait(30 * PATIENCE)
+    assert "more than --max-failed allows" in told and "The rest is not sent." in told, told
+    assert answer["stopped_after_failures"] is True and answer["jobs"] == answer["batches"][0]["jobs"] == sent, answer
+    assert sum(precis.kafka.ends(precis.topics["jobs"]).values()) == sent, "something went out after the stop"
+    row = wait_until("what was sent to end", lambda: ended_with_failed(precis, sent), timeout=90, every=0.2)
+    assert row["done"] == 0 and row["failed"] >= 4 and row["cancelled"] >= 1, row
+    refused = precis.run("submit", "-", "--batch", "pile", stdin=line(0), check=False)
+    assert refused.returncode == 1 and "was cancelled" in refused.stderr
+    precis.check_bill()
+
+
+def ended_with_failed(precis, count):
+    row = counts(precis)
+    assert row["done"] + row["failed"] + row["cancelled"] == row["total"] == count, row
+    return row
+
+
+def check_calls(precis):
+    """Each call's rows in the ledger are its entries of the bill, but for those in doubt; then the sums."""
+    ledger, bill = collections.Counter(), collections.Counter()
+    doubts = set()
+    for row in precis.rows("select call_id, outcome, cost_usd from precis.costs"):
+        ledger[row["call_id"]] += row["cost_usd"] or 0
+        doubts |= {row["call_id"]} if row["outcome"] in ("in_doubt", "sent") else set()
+    for call in precis.modelsim.bill()["calls"]:
+        bill[call["id"].rsplit("/", 2)[0]] += decimal.Decimal(call["cost_usd"])
+    odd = {name: (ledger[name], bill[name]) for name in ledger.keys() | bill.keys()
+           if name not in doubts and ledger[name] != bill[name]}
+    assert not odd, odd
+    precis.check_bill()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.modelsim("--latency", "1s", "--fault", "http_400:0.3")
+def test_counts_and_money_through_a_whole_life(precis):
+    """Cancelled, retried, replayed and cancelled again: the counts add up and the ledger is the bill after each step."""
+    names = start(precis, 48)
+
+    def step(what, *, running=False):
+        row = wait_until(what, lambda: counts(precis) if running else ended_with_failed(precis, len(names)), timeout=60, every=0.2)
+        assert row["total"] == len(names), row
+        states = collections.Counter(job["state"] for job in precis.jobs().values())
+        assert sum(states.values()) == len(names), states
+        if not running:
+            assert {state: row[state] for state in states} == states, (row, states)
+            check_calls(precis)
+        status = precis.json("status", "pile")
+        status = status[0] if isinstance(status, list) else status
+        assert sum(status[state] for state in STATES) == status["total"] == len(names), status
+        return row
+
+    precis.run("cancel", "--batch", "pile", "--running", "stop")
+    cut = step("all to be cancelled")
+    assert cut["cancelled"] >= 1 and cut["running"] == 0
+    precis.modelsim.script(latency="100ms")
+    # What was cancelled comes back, what failed stays; a third of the calls is refused.
+    precis.run("retry", "--batch", "pile")
+    step("it to go on", running=True)
+    again = step("the second round to end")
+    assert again["cancelled"] == 0
+    precis.modelsim.script(fault={"http_400": 1.0})
+    failed = again["failed"]
+    if failed:
+        assert precis.json("retry", "--batch", "pile", "--failed")["reopened"] == failed
+        assert step("the failed ones to fail again")["failed"] == failed
+    # New ones come into the batch and fail too: now there are dead letters in any case.
+    precis.send([precis.job(f"more-{n}", TEXT.format(n) * 3, batch="pile") for n in range(5)])
+    names.extend(f"more-{n}" for n in range(5))
+    wait_until("the new ones to be known", lambda: counts(precis)["total"] == len(names), timeout=60)
+    row = step("the new ones to fail")
+    assert row["failed"] == failed + 5
+    # Some by dead letter, with a cap, cancelled at once; then all.
+    precis.modelsim.script(fault={"http_400": 0}, latency="2s")
+    assert precis.json("dlq", "replay", "--batch", "pile", "--max", "3")["reopened"] == 3
+    step("three to be open", running=True)
+    precis.run("cancel", "--batch", "pile")
+    row = step("those to be done or cancelled")
+    assert row["failed"] == failed + 2, row
+    precis.modelsim.script(latency="100ms")
+    assert precis.json("dlq", "replay", "--batch", "pile")["reopened"] == failed + 2
+    row = step("the failed ones to be done")
+    assert row["failed"] == 0, row
+    precis.run("retry", "--batch", "pile")
+    row = step("all to be done")
+    assert row["done"] == len(names), row
+    precis.wait_committed()
+    for worker in precis.workers:
+        worker.terminate()
+    precis.check_promises(names)

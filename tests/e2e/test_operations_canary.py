@@ -41,6 +41,18 @@ def test_the_rest_goes_when_the_first_went_well(precis, tmp_path):
     assert "Canary" not in precis.run("submit", folder, "--batch", "again", "--canary", "8").stderr
 
 
+def test_a_canary_larger_than_the_folder(precis, tmp_path):
+    """It holds nothing back: all go, nobody is asked or waited for, and it is said."""
+    folder = folder_of(tmp_path, 4, bad=(1,))
+    done = precis.run("submit", folder, "--canary", "20")  # no worker: nothing could be waited for
+    assert "The canary of 20 holds nothing back: there are 4 jobs." in done.stderr, done.stderr
+    assert precis.rows("select state, total from precis.batches")[0] == {"state": "sealed", "total": 4}
+    assert "stopped_after_canary" not in precis.json("submit", folder, "--batch", "b", "--canary", "5")
+    precis.start_worker()
+    done = precis.run("submit", folder, "--batch", "c", "--canary", "20", "--wait", "--max-failed", "0", check=False, timeout=90)
+    assert done.returncode == 3 and precis.rows("select state, total from precis.batches where batch = 'c'")[0] == {"state": "ended", "total": 4}
+
+
 def test_the_rest_stays_when_the_first_went_badly(precis, tmp_path):
     precis.start_worker()
     folder = folder_of(tmp_path, 8, bad=(1,))

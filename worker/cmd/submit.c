@@ -209,8 +209,8 @@ static int finish(struct submit *submit)
     if (interrupt_came())
         return finish_interrupted(submit);
     screen_progress_end();
-    if (submit->held)
-        return submit->canary_code;
+    if (submit->held) // what was handed over before that is on its way
+        return sender_flush(submit->sender) ? submit->canary_code : EXIT_FAILED;
     if (!sent) {
         if (submit->sender && sender_problem(submit->sender)[0] && !submit->stopped)
             fprintf(stderr, "error: %s.\n", sender_problem(submit->sender));
@@ -220,6 +220,9 @@ static int finish(struct submit *submit)
     }
     if (!submit->order.open && !submit->order.dry_run && !submit_batches_seal(submit))
         return EXIT_FAILED;
+    if (submit->order.canary > 0 && !submit->canary_done && !submit->order.dry_run)
+        fprintf(stderr, "The canary of %" PRId64 " holds nothing back: there are %zu jobs.\n",
+                submit->order.canary, submit->jobs);
     labels_tell(submit->order.labels);
     if (!invocation_json(submit->invocation))
         report(submit);

@@ -114,8 +114,25 @@ static bool send_messages(struct submit_stage *stage)
     return true;
 }
 
+// Too many jobs have failed: what was to be sent stays here, and is no part of the report.
+static void take_back(struct submit_stage *stage)
+{
+    struct submit *submit = stage->submit;
+    submit->jobs -= stage->count;
+    for (size_t i = 0; i < stage->count; i++)
+        for (size_t b = 0; b < submit->batch_count; b++) {
+            struct buf name OWN_BUF;
+            buf_init(&name, 0);
+            identity_full_name(&name, submit->batches[b].tenant, submit->batches[b].name, "");
+            if (strncmp(stage->messages[i].key, buf_str(&name), name.len) == 0)
+                submit->batches[b].sent_count--;
+        }
+}
+
 bool submit_stage_flush(struct submit_stage *stage)
 {
+    if (stage->submit->held)
+        take_back(stage);
     bool good = !stage->submit->stopped && store_documents(stage) && send_messages(stage);
     stage->submit->stopped = !good;
     drop_messages(stage);
