@@ -194,6 +194,28 @@ static void what_was_learned(void **state)
     assert_memory_equal(&learned, &before, sizeof(learned));
 }
 
+// Answers in one script tell of those in another only where there are no better ones.
+static void scripts_have_lengths_of_their_own(void **state)
+{
+    (void)state;
+    struct estimate_learned learned = {0};
+    struct estimate_call latin = {.input_tokens = 1000, .output_tokens = 400};
+    struct estimate_call chinese = {
+        .input_tokens = 1000, .output_tokens = 1200, .script = SCRIPT_CJK};
+    struct estimate_sample sample = {
+        .call = latin,
+        .usage = {.known = true, .input_tokens = 1000, .output_tokens = 500},
+        .ttft_ms = -1};
+    estimate_learn(&learned, &sample);
+    assert_int_equal(estimate_usage(&learned, &latin).output_tokens, 500);
+    assert_int_equal(estimate_usage(&learned, &chinese).output_tokens, 1500);
+    sample.call = chinese;
+    sample.usage.output_tokens = 600;
+    estimate_learn(&learned, &sample);
+    assert_int_equal(estimate_usage(&learned, &latin).output_tokens, 500);
+    assert_int_equal(estimate_usage(&learned, &chinese).output_tokens, 600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +223,7 @@ int main(void)
         cmocka_unit_test(jobs_that_fail),
         cmocka_unit_test(a_stored_call_counts_as_it_did),
         cmocka_unit_test(what_was_learned),
+        cmocka_unit_test(scripts_have_lengths_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,18 +7,23 @@
 #include "cmd/estimate_parts.h"
 #include "job/decode.h"
 
-// Of the newest jobs, so that the ledger's key finds them. Texts over 400,000 bytes would make the
-// answer slow, and tell no more.
+// Of the newest jobs, so that the ledger's key finds them; their texts as they were stored, or as
+// an extractor made them (whether it is the plan's, its hash tells). Texts over 400,000 bytes would
+// make the answer slow, and tell no more.
 static const char calls_sql[] =
     "select j.spec, p.plan_no, p.prompt_version, p.text_sha256, p.calls, a.call_no, a.input_tokens,"
     " a.cached_input_tokens, a.output_tokens, a.ttft_ms, a.duration_ms, d.text,"
     " case when a.pack is null then 1 else count(*) over (partition by a.pack) end as members"
     " from precis_data.attempts a join precis_data.jobs j on j.job_no = a.job_no"
     " join precis_data.plans p on p.job_no = a.job_no and p.plan_no = a.plan_no"
-    " join precis_data.documents d on d.sha256 = p.text_sha256 and d.size < 400000"
+    " cross join lateral (select coalesce("
+    "  (select s.text from precis_data.documents s where s.sha256 = p.text_sha256"
+    "   and s.size < 400000),"
+    "  (select t.text from precis_data.texts t where t.document_sha256 = j.document_sha256"
+    "   and octet_length(t.text) < 400000 order by t.created_at desc limit 1)) as text) d"
     " where a.job_no > (select coalesce(max(job_no), 0) - 20000 from precis_data.jobs)"
     "  and a.outcome = 'ok' and a.cost_source = 'exact' and a.model = $1 and p.model = $1"
-    "  and a.duration_ms is not null"
+    "  and a.duration_ms is not null and d.text is not null"
     " order by a.job_no desc limit 60";
 
 static bool decode(const struct config *config, const char *message_text, struct decode_out *out)

@@ -147,7 +147,9 @@ static struct estimate_call count_call(struct job *job, const struct estimate_ca
 {
     const struct plan_call *call = &job->plan.calls[job->plan.cursor];
     CHECK(before || call->kind != PLAN_COMBINE);
-    struct estimate_call out = {.kind = call->kind, .form_tokens = form_tokens(job, call)};
+    struct estimate_call out = {.kind = call->kind,
+                                .form_tokens = form_tokens(job, call),
+                                .script = calibrate_script_of(job->text, job->text_len)};
     int64_t text_tokens = 0;
     if (call->kind != PLAN_COMBINE)
         text_tokens = range_tokens(job, call);
@@ -259,6 +261,8 @@ void estimate_learn(struct estimate_learned *learned, const struct estimate_samp
     learned->cached_counted += usage->cached_tokens;
     learned->output_estimated += call->output_tokens;
     learned->output_counted += usage->output_tokens;
+    learned->script_estimated[call->script] += call->output_tokens;
+    learned->script_counted[call->script] += usage->output_tokens;
     int64_t first_ms = sample->ttft_ms >= 0 ? sample->ttft_ms : 0;
     learned->ttft_samples += sample->ttft_ms >= 0;
     learned->ttft_ms += first_ms;
@@ -281,6 +285,18 @@ int64_t estimate_input(const struct estimate_learned *learned, int64_t input_tok
     return scaled(input_tokens, learned->input_counted, learned->input_estimated);
 }
 
+// As answers to such texts were; where there was none, as all were.
+static int64_t likely_output(const struct estimate_learned *learned,
+                             const struct estimate_call *call)
+{
+    if (learned->samples == 0)
+        return scaled(call->output_tokens, FIRST_PERCENT, 100);
+    if (learned->script_counted[call->script] == 0)
+        return scaled(call->output_tokens, learned->output_counted, learned->output_estimated);
+    return scaled(call->output_tokens, learned->script_counted[call->script],
+                  learned->script_estimated[call->script]);
+}
+
 struct usage estimate_usage(const struct estimate_learned *learned,
                             const struct estimate_call *call)
 {
@@ -290,10 +306,7 @@ struct usage estimate_usage(const struct estimate_learned *learned,
         learned->samples == 0
             ? 0
             : scaled(usage.input_tokens, learned->cached_counted, learned->input_counted);
-    usage.output_tokens =
-        learned->samples == 0
-            ? scaled(call->output_tokens, FIRST_PERCENT, 100)
-            : scaled(call->output_tokens, learned->output_counted, learned->output_estimated);
+    usage.output_tokens = likely_output(learned, call);
     return usage;
 }
 

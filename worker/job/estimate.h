@@ -20,6 +20,7 @@ struct estimate_call {
     int64_t form_tokens;   // of these, what it has beside its text: the same for each document
     int64_t output_tokens; // likely
     int64_t at_most_input_tokens, at_most_output_tokens; // what is reserved for it
+    enum calibrate_script script;                        // of the document
 };
 
 struct estimate {
@@ -70,6 +71,8 @@ struct estimate_learned {
     int64_t samples;
     int64_t input_estimated, input_counted, cached_counted;
     int64_t output_estimated, output_counted;
+    // The same apart: an answer in Chinese says as much in fewer characters.
+    int64_t script_estimated[SCRIPTS], script_counted[SCRIPTS];
     int64_t ttft_samples, ttft_ms;
     int64_t writing_ms; // from the first token to the end, of the outputs counted
 };
