@@ -68,25 +68,6 @@ static void ten_samples_go_far(void **state)
     assert_in_range(calibrate_input_upper(&calibrate, SCRIPT_LATIN, 1000), 900, 1150);
 }
 
-// Money is reserved by bytes until enough is known, and by more than was ever seen after that.
-static void money_is_reserved_by_what_cannot_be_passed(void **state)
-{
-    (void)state;
-    struct calibrate calibrate;
-    calibrate_init(&calibrate);
-    assert_int_equal(calibrate_input_most(NULL, SCRIPT_LATIN, 1000, 5000), 5000);
-    for (int i = 0; i < 19; i++)
-        calibrate_input_told(&calibrate, SCRIPT_LATIN, 1000, 900 + i);
-    assert_int_equal(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 5000), 5000);
-    calibrate_input_told(&calibrate, SCRIPT_LATIN, 1000, 2000);
-    assert_in_range(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 5000), 2990, 3000);
-    assert_int_equal(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 2500), 2500);
-    assert_int_equal(calibrate_input_most(&calibrate, SCRIPT_CJK, 1000, 2500), 2500);
-    for (int i = 0; i < 100; i++)
-        calibrate_input_told(&calibrate, SCRIPT_LATIN, 1000, 1000);
-    assert_in_range(calibrate_input_most(&calibrate, SCRIPT_LATIN, 1000, 5000), 2500, 3000);
-}
-
 static void samples_that_say_nothing_change_nothing(void **state)
 {
     (void)state;
@@ -219,7 +200,6 @@ static void who_starts_goes_on_where_the_fleet_is(void **state)
     int64_t upper = calibrate_input_upper(&old, SCRIPT_LATIN, 1000);
     assert_in_range(upper, 900, 980);
     assert_in_range(calibrate_input_upper(&new, SCRIPT_LATIN, 1000), upper - 2, upper + 2);
-    assert_in_range(calibrate_input_most(&new, SCRIPT_LATIN, 1000, 9000), 1340, 1350);
     assert_in_range(calibrate_output_expected(&new, 2, 2000), 300, 360);
     assert_in_range(calibrate_output_limit(&new, 2, 2000), 350, 450);
     // What nobody has seen stays the worst case.
@@ -247,7 +227,6 @@ static void a_few_samples_are_not_believed_at_once(void **state)
     assert_near(new.output[1].mean, old.output[1].mean);
     assert_near(new.output[1].variance, old.output[1].variance);
     assert_int_equal(new.output[1].samples, 3);
-    assert_int_equal(calibrate_input_most(&new, SCRIPT_LATIN, 1000, 9000), 9000);
 }
 
 static void tellings_add_up(void **state)
@@ -341,7 +320,6 @@ static void own_eyes_come_first(void **state)
         calibrate_input_told(&busy, SCRIPT_LATIN, 1000, 900);
     calibrate_adopt(&busy, SCRIPT_LATIN, &row);
     assert_in_range(calibrate_input_upper(&busy, SCRIPT_LATIN, 1000), 900, 930);
-    assert_int_equal(calibrate_input_most(&busy, SCRIPT_LATIN, 1000, 9000), 3750);
     struct calibration told;
     assert_true(calibrate_tell(&busy, SCRIPT_LATIN, &told));
     calibrate_adopt(&busy, SCRIPT_LATIN, &row); // nothing since the last time
@@ -414,7 +392,6 @@ int main(void)
         cmocka_unit_test(nothing_learned_is_the_worst_case),
         cmocka_unit_test(the_factor_is_found_for_each_script),
         cmocka_unit_test(ten_samples_go_far),
-        cmocka_unit_test(money_is_reserved_by_what_cannot_be_passed),
         cmocka_unit_test(samples_that_say_nothing_change_nothing),
         cmocka_unit_test(answers_that_are_short_get_a_smaller_limit),
         cmocka_unit_test(what_is_expected_is_less_than_what_is_allowed),

@@ -82,7 +82,7 @@ static void is_what_a_worker_does(void **state)
                 continue;
             call_restore(&job);
             assert_true(call_prepare(&job, &setting.walk.now, &failure));
-            assert_int_equal(call->at_most_input_tokens, job.call.input_tokens_estimate);
+            assert_int_equal(call->at_most_input_tokens, job.call.input_tokens_most);
             assert_int_equal(call->at_most_output_tokens, job.call.max_output_tokens);
             call_deinit(&job.call);
         }

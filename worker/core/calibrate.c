@@ -20,8 +20,6 @@
 #define OUTPUT_SPREADS 6
 #define OUTPUT_MARGIN  1.25
 #define MOST_FADES     0.999
-#define MONEY_SAMPLES  20
-#define MONEY_MARGIN   1.5
 #define LEAST_RATIO    0.3
 #define MOST_RATIO     4
 // Of the fleet's rows. The migration `calibrations` has the same numbers.
@@ -138,15 +136,6 @@ int64_t calibrate_input_upper(const struct calibrate *calibrate, enum calibrate_
         return scaled(estimate, FIRST_FACTOR * (1 + 2 * FIRST_SPREAD));
     const struct calibrate_mean *mean = &calibrate->input[script];
     return scaled(estimate, mean->mean + 2 * sqrt(mean->variance));
-}
-
-int64_t calibrate_input_most(const struct calibrate *calibrate, enum calibrate_script script,
-                             int64_t estimate, int64_t bytes)
-{
-    if (!calibrate || calibrate->input[script].samples < MONEY_SAMPLES)
-        return bytes;
-    int64_t seen = scaled(estimate, calibrate->input[script].most * MONEY_MARGIN);
-    return seen < bytes ? seen : bytes;
 }
 
 void calibrate_input_told(struct calibrate *calibrate, enum calibrate_script script,

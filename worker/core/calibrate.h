@@ -6,10 +6,8 @@
 // Means are exponentially weighted: 0.2 for each of the first ten samples, 0.05 after them. Samples
 // of under 200 tokens, and ratios outside 0.3 to 4, say nothing.
 //
-// Money is reserved by more than what is likely: no vocabulary has more tokens than a text has
-// bytes, so that is the bound of the input until twenty counts are known; then it is half as much
-// again as the largest ratio that was seen. That is no proof: where a promise hangs on it (a job's
-// max_cost_usd), the bound stays the bytes.
+// Nothing of this bounds money: what a call may cost at most is a token for each byte that is sent,
+// since no vocabulary has more (job/call.c).
 //
 // A fleet learns together. What a worker sees is told now and then (calibrate_tell) and added to a
 // row that all share (calibrate_merge; in PostgreSQL it is the migration `calibrations` that does
@@ -75,9 +73,6 @@ int calibrate_kind(int prompt, bool reasoning, bool own_schema);
 // anything is learned that is estimate · 1.32. NULL has learned nothing.
 int64_t calibrate_input_upper(const struct calibrate *calibrate, enum calibrate_script script,
                               int64_t estimate);
-// The input tokens that may be billed at most, of a prompt of so many bytes with that estimate.
-int64_t calibrate_input_most(const struct calibrate *calibrate, enum calibrate_script script,
-                             int64_t estimate, int64_t bytes);
 void calibrate_input_told(struct calibrate *calibrate, enum calibrate_script script,
                           int64_t estimate, int64_t reported);
 

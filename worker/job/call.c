@@ -220,13 +220,11 @@ static bool cost_bound(struct job *job, struct failure *out)
     return false;
 }
 
-// A job with a ceiling never costs more, whatever others' texts were like: nothing learned counts,
-// but that no vocabulary has more tokens than there are bytes.
-static int64_t input_bound(struct job *job, const struct job_now *now)
+// No vocabulary has more tokens than there are bytes. What other texts were like is no proof, and
+// budgets and ceilings are never passed.
+static int64_t input_bound(const struct job *job)
 {
-    const struct calibrate *calibrate = job->spec->max_cost_picousd < 0 ? now->calibrate : NULL;
-    int64_t most = calibrate_input_most(calibrate, script_of(job), job->call.plain_tokens,
-                                        job->overhead_bytes + job->need_bytes);
+    int64_t most = job->overhead_bytes + job->need_bytes;
     int64_t estimate = job->call.input_tokens_estimate;
     return most > estimate ? most : estimate;
 }
@@ -246,7 +244,7 @@ static bool set_bounds(struct job *job, const struct job_now *now, struct failur
     call->input_tokens_estimate = plan_overhead_tokens(job) + tokens_upper(job->need_tokens);
     if (call->input_tokens_estimate < call->reserve_input_tokens - ROUNDING_TOKENS)
         call->input_tokens_estimate = call->reserve_input_tokens;
-    call->input_tokens_most = input_bound(job, now);
+    call->input_tokens_most = input_bound(job);
     call->total_ms = call_total_ms(job, call->max_output_tokens, now);
     return cost_bound(job, out);
 }

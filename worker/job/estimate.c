@@ -27,6 +27,7 @@
 #define QUOTE_CHARS     150
 #define FRAME_TOKENS    16 // of the answer's JSON
 #define FIELD_TOKENS    10 // of the JSON of a point, or a field
+#define TOKEN_BYTES     4  // of an answer, about
 // An answer of so many times the document's characters, at most.
 #define SHORT_TEXT_TIMES 3
 // What a model thinks beside its answer, where it may.
@@ -132,13 +133,15 @@ static int64_t answer_tokens(struct job *job, enum plan_call_kind kind)
     return tokens < most ? tokens : most;
 }
 
-static int64_t range_tokens(struct job *job, const struct plan_call *call)
+// The part of the document that the call reads.
+static int64_t range_tokens(struct job *job, const struct plan_call *call, int64_t *out_bytes)
 {
     const char *text;
     size_t len;
+    plan_call_text(job, NULL, &text, &len); // of the call at the cursor
+    *out_bytes = (int64_t)len;
     if (call->from == 0 && call->to == job->text_chars)
         return plan_text_tokens(job);
-    plan_call_text(job, NULL, &text, &len); // of the call at the cursor
     return tokens_estimate(text, len);
 }
 
@@ -150,15 +153,19 @@ static struct estimate_call count_call(struct job *job, const struct estimate_ca
     struct estimate_call out = {.kind = call->kind,
                                 .form_tokens = form_tokens(job, call),
                                 .script = calibrate_script_of(job->text, job->text_len)};
-    int64_t text_tokens = 0;
+    int64_t text_tokens = 0, text_bytes = 0;
     if (call->kind != PLAN_COMBINE)
-        text_tokens = range_tokens(job, call);
+        text_tokens = range_tokens(job, call, &text_bytes);
     else
         for (int64_t i = call->from; i < call->to; i++)
             text_tokens += before[i].output_tokens + FIELD_TOKENS;
+    if (call->kind == PLAN_COMBINE)
+        text_bytes = text_tokens * TOKEN_BYTES;
     out.input_tokens = out.form_tokens + text_tokens;
     out.output_tokens = answer_tokens(job, call->kind);
     out.at_most_input_tokens = plan_overhead_tokens(job) + tokens_upper(text_tokens);
+    if (out.at_most_input_tokens < job->overhead_bytes + text_bytes) // as in call.c
+        out.at_most_input_tokens = job->overhead_bytes + text_bytes;
     out.at_most_output_tokens = plan_output_tokens(job, call->kind);
     return out;
 }
