@@ -313,8 +313,7 @@ static void take_configuration(struct app *app, struct config *fresh)
 {
     for (size_t i = 0; i < app->config->provider_count; i++)
         for (size_t j = 0; j < fresh->provider_count; j++) {
-            struct config_provider *old = &app->config->providers[i];
-            struct config_provider *new = &fresh->providers[j];
+            struct config_provider *old = &app->config->providers[i], *new = &fresh->providers[j];
             if (strcmp(old->name, new->name) != 0)
                 continue;
             swap_texts(&old->key, &new->key);

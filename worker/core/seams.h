@@ -525,9 +525,8 @@ struct store_ops {
     void (*fetch)(void *store, const struct fetch_request *request);
     void (*keep_text)(void *store, const struct text_row *row);
     void (*seal)(void *store, const struct seal_request *request);
-    // No answer: the budgets of this worker's configuration, all of them (an earlier one's go). Of
-    // what the live workers want the lowest holds; what a command has set wins. Told again now and
-    // then, it also finds out whose workers have gone.
+    // No answer: the budgets of this worker's configuration, all of them. Told again now and then,
+    // it also finds out whose workers have gone. io/store.h says which of them hold.
     void (*budgets)(void *store, const struct budget *budgets, size_t count);
     void (*partition_begin)(void *store, const char *topic, int32_t partition);
     // No answer.

@@ -311,7 +311,7 @@ static bool judge_jobs(const struct limits *limits, int64_t receive, struct kafk
     snprintf(check->suggestion, sizeof(check->suggestion),
              "Lower the topic's max.message.bytes, or set receive.message.max.bytes in "
              "kafka.properties to at least %lld.",
-             (long long)(check->jobs_max_bytes + FRAME_BYTES));
+             (long long)check->jobs_max_bytes + FRAME_BYTES);
     return false;
 }
 
