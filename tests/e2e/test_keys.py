@@ -48,7 +48,8 @@ def test_calls_go_where_there_is_room(precis):
     seen = attempts(precis)
     assert set(seen) == {("fast", "ok", 200), ("slow", "ok", 200)}, seen
     # Each key was used up to its own limit, and none past it: no 429 came.
-    assert 8 <= seen["slow", "ok", 200] <= 25, seen
+    # The slow one has five slots: while the machine stands still, the other one saves up more than it.
+    assert 3 <= seen["slow", "ok", 200] <= 25, seen
     assert seen["fast", "ok", 200] == 90 - seen["slow", "ok", 200]
     closed = {name: value for name, value in worker.metrics().items() if "key_closed_until" in name}
     assert closed == {'precis_key_closed_until_timestamp_seconds{key="fast"}': 0.0,

@@ -42,7 +42,10 @@ def wait_until(what, probe, timeout=30, every=0.05):
 
 def free_port():
     """A port below the range from which outgoing connections take theirs."""
-    for port in range(15000 + os.getpid() % 7919, 32000):
+    # Processes that share a run (pytest-xdist) look in ranges of their own: what one has found, it has not bound yet.
+    first = 15000 + 8000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    for number in range(8000):
+        port = first + (os.getpid() + number) % 8000
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

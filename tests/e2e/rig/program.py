@@ -181,7 +181,8 @@ class Precis:
         worker = Worker(self, name, path, port, self.env(**(env or {})), options)
         self.workers.append(worker)
         if ready:
-            wait_until(f"{name} to be ready", worker.is_ready, timeout=60)
+            wait_until(f"{name} to be ready or to end", lambda: not worker.running or worker.is_ready(), timeout=60)
+            assert worker.running, f"{name} ended with {worker.popen.returncode}:\n{worker.log()[-3000:]}"
         return worker
 
     # Jobs, straight onto the topic.

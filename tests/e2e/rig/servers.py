@@ -107,6 +107,8 @@ class Kafka:
         limits = {"operation_timeout": 30 * PATIENCE, "request_timeout": 60 * PATIENCE}
         self._ask(f"{name} to be made",
                   lambda: admin.create_topics([new], **limits)[name].result(60 * PATIENCE))
+        # What the controller has made, the broker may not know yet.
+        wait_until(f"{name} to be known", lambda: len(self.partitions(name)) == partitions, 60)
 
     def add_partitions(self, name, total):
         admin = self._admin()
